@@ -1,0 +1,49 @@
+"""Recover the accuracy of a Keras image classifier on bad images.
+
+Ranks convolution filters by how much a distortion disturbs them and
+fine-tunes only the most disturbed (Bianchi et al., arXiv 1904.03949).
+"""
+
+import importlib
+
+# Imported at once: Keras can load a file with this layer only after the layer
+# has been registered.
+from kerasft.layers import PartiallyTrainableConv2D
+from kerasft.version import __version__
+
+# Imported when first used, so that `import kerasft` does not wait for SciPy,
+# pandas and scikit-learn.
+_MODULE_OF = {
+    "AdditiveWhiteGaussianNoise": "kerasft.distortions",
+    "FilterRanking": "kerasft.susceptibility",
+    "FineTuned": "kerasft.finetuning",
+    "GaussianBlur": "kerasft.distortions",
+    "LayerRanking": "kerasft.susceptibility",
+    "SusceptibilityAnalyzer": "kerasft.susceptibility",
+    "additive_white_gaussian_noise": "kerasft.distortions",
+    "borda_count": "kerasft.susceptibility",
+    "find_exemplar": "kerasft.susceptibility",
+    "fine_tune": "kerasft.finetuning",
+    "gaussian_blur": "kerasft.distortions",
+    "make_partially_trainable": "kerasft.surgery",
+    "merge": "kerasft.surgery",
+    "parse_distortion": "kerasft.distortions",
+    "rank_filters": "kerasft.susceptibility",
+    "rank_filters_from_exemplars": "kerasft.susceptibility",
+    "wasserstein_distances": "kerasft.susceptibility",
+}
+_MODULES = ("datasets", "distortions", "models")
+
+__all__ = ["PartiallyTrainableConv2D", "__version__", *_MODULE_OF, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"kerasft.{name}")
+    raise AttributeError(f"module 'kerasft' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

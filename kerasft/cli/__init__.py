@@ -1,0 +1,1 @@
+"""What the commands of `kerasft` do; `kerasft_cli` parses their arguments."""

@@ -1,0 +1,152 @@
+"""The model and the images that a command works with."""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+
+from kerasft.datasets import load_image_folder
+from kerasft.evaluation import predict_classes
+
+# Pixel ranges by their names on the command line: offset and scale of 0–255.
+_PIXELS = {"0..255": (0.0, 1.0), "0..1": (0.0, 1 / 255), "-1..1": (-1.0, 2 / 255)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A model that takes one image and gives one score per class.
+
+    Attributes:
+        model: The `keras.Model`.
+        pixels: Pixel range that it takes, `"0..255"`, `"0..1"` or `"-1..1"`.
+        image_size: `(height, width)`, or `None` where it takes any.
+        channels: 1, 3 or 4.
+        classes: Number of classes.
+    """
+
+    model: keras.Model
+    pixels: str
+    image_size: tuple[int, int] | None
+    channels: int
+    classes: int
+
+    @classmethod
+    def load(cls, path, pixels="0..255"):
+        """Read a model file and look at what it takes and gives.
+
+        Args:
+            path: A `.keras`, `.h5` or `.hdf5` file.
+            pixels: Pixel range that the model takes.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: Not a Keras model, one that needs unsafe
+                deserialization, or not an image classifier.
+        """
+        model = _load_model(pathlib.Path(path))
+        inputs = getattr(model, "inputs", None) or []
+        outputs = getattr(model, "outputs", None) or []
+        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
+            raise ValueError(
+                "Expected a model with one image as input and one output. Received: "
+                f"{path} with inputs {[tuple(x.shape) for x in inputs]}."
+            )
+        _, height, width, channels = inputs[0].shape
+        output = tuple(outputs[0].shape)
+        if channels not in (1, 3, 4, None) or len(output) != 2 or output[1] is None:
+            raise ValueError(
+                "Expected a model from images (height, width, 1, 3 or 4 channels) to scores "
+                f"(classes,). Received: {path}, from {tuple(inputs[0].shape[1:])} to {output[1:]}."
+            )
+        size = None if None in (height, width) else (height, width)
+        return cls(model, pixels, size, channels or 3, max(output[1], 2))
+
+    def read(self, folder, classes=None, paths=None):
+        """Read an image folder in the size and channels that the model takes.
+
+        Args:
+            folder: Path of the folder.
+            classes: Names of the class folders in output order.
+            paths: Read only these.
+
+        Returns:
+            A `kerasft.datasets.ImageFolder`.
+
+        Raises:
+            ValueError: As `kerasft.datasets.load_image_folder`, or a number
+                of classes that does not fit the model.
+        """
+        images = load_image_folder(
+            folder,
+            image_size=self.image_size,
+            channels=self.channels,
+            classes=classes,
+            paths=paths,
+        )
+        self.check_classes(folder, images.class_names)
+        return images
+
+    def check_classes(self, folder, names):
+        """Refuse a folder whose classes are not as many as the model's outputs."""
+        if len(names) != self.classes:
+            raise ValueError(
+                f"Expected {self.classes} class folders, as many as the model has classes. "
+                f"Received: {len(names)} in {folder} ({', '.join(names[:12])}"
+                f"{', …' if len(names) > 12 else ''})."
+            )
+
+    def to_pixels(self, images):
+        """Images 0–255 as float32 in the range that the model takes."""
+        return _scale(images, self.pixels)
+
+    def predict(self, images):
+        """Classes of images 0–255, `(images,)` int64."""
+        return predict_classes(self.model, self.to_pixels(images))
+
+    def check_pixels(self, images, labels):
+        """Refuse a pixel range with which the model evidently sees nothing.
+
+        Args:
+            images: Clean images, uint8.
+            labels: Their labels.
+
+        Raises:
+            ValueError: The model is right far more often with another range.
+        """
+        chosen = np.linspace(0, len(images) - 1, min(len(images), 256)).astype(int)
+        accuracy = {}
+        for pixels in _PIXELS:
+            predicted = predict_classes(self.model, _scale(images[chosen], pixels))
+            accuracy[pixels] = float(np.mean(predicted == labels[chosen]))
+        best = max(_PIXELS, key=lambda pixels: accuracy[pixels])
+        # Twice as often and a fifth of the images more: not chance.
+        if accuracy[best] > max(2 * accuracy[self.pixels], accuracy[self.pixels] + 0.2):
+            raise ValueError(
+                f"Expected images in the range that the model takes, it seems --pixels {best} "
+                f"(accuracy {accuracy[best]:.0%} on {len(chosen)} clean images). "
+                f"Received: --pixels {self.pixels} (accuracy {accuracy[self.pixels]:.0%})."
+            )
+
+
+def _scale(images, pixels):
+    offset, scale = _PIXELS[pixels]
+    return images.astype("float32") * np.float32(scale) + np.float32(offset)
+
+
+def _load_model(path):
+    if not path.exists():
+        raise FileNotFoundError(
+            f"Expected a Keras model file. Received: {path}, which does not exist."
+        )
+    if path.suffix not in (".keras", ".h5", ".hdf5") or not path.is_file():
+        raise ValueError(f"Expected a .keras, .h5 or .hdf5 file. Received: {path}.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras lets through whatever its readers raise.
+        text = " ".join(str(error).split())
+        if "unsafe" in text or "safe_mode" in text:
+            text = "it holds Python code (a Lambda layer), which is not run from files"
+        raise ValueError(
+            f"Expected a Keras model file. Received: {path} ({text[:300]})."
+        ) from error

@@ -1,0 +1,49 @@
+import pathlib
+
+from kerasft.datasets import list_image_folder
+
+
+def find_pairs(clean, distorted, classes=None):
+    """Find the clean twin of each distorted image by its path.
+
+    Twins have the same path below their folders; the suffix may differ, as a
+    lossless original and its JPEG copy do.
+
+    Args:
+        clean: Folder of clean images.
+        distorted: Folder of distorted images.
+        classes: Names of the class folders in output order.
+
+    Returns:
+        `(distorted_paths, twins)`: all distorted images, and a dictionary
+        from those that have a twin to its path below `clean`.
+
+    Raises:
+        ValueError: No image has a twin, or one has several.
+    """
+    names, distorted_paths, _ = list_image_folder(distorted, classes)
+    _, clean_paths, _ = list_image_folder(clean, names)
+    exact = set(clean_paths)
+    by_stem: dict[str, list[str]] = {}
+    for path in clean_paths:
+        by_stem.setdefault(_stem(path), []).append(path)
+    twins = {}
+    for path in distorted_paths:
+        candidates = [path] if path in exact else by_stem.get(_stem(path), [])
+        if len(candidates) > 1:
+            raise ValueError(
+                f"Expected one clean twin of {path}. Received: {candidates} in {clean}."
+            )
+        if candidates:
+            twins[path] = candidates[0]
+    if not twins:
+        raise ValueError(
+            "Expected pairs: files with the same path below the clean and the distorted folder, "
+            f"such as {distorted_paths[0]}. Received: {len(clean_paths)} images in {clean} and "
+            f"{len(distorted_paths)} in {distorted}, none of them at the same path."
+        )
+    return distorted_paths, twins
+
+
+def _stem(path):
+    return str(pathlib.PurePosixPath(path).with_suffix(""))

@@ -1,0 +1,80 @@
+import pathlib
+
+from rich.console import Console
+from rich.table import Table
+
+from kerasft.cli.classifier import Classifier
+from kerasft.cli.names import split_names
+from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.pairs import find_pairs
+from kerasft.cli.unpaired import Unpaired, rank
+from kerasft.datasets import list_image_folder
+from kerasft.distortions import parse_distortion
+
+
+def run(
+    model,
+    clean,
+    distorted,
+    distortion,
+    unpaired,
+    features,
+    metric,
+    exemplars,
+    layers,
+    pixels,
+    classes,
+    seed,
+    out,
+    force,
+):
+    """The command `kerasft rank`; arguments are its options."""
+    if (distorted is None) == (distortion is None):
+        raise ValueError("Expected one of --distorted DIR and --distortion KIND.")
+    check_output_folder(out, force)
+    without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)
+    if unpaired and distorted is None:
+        raise ValueError("Expected --distorted DIR with --unpaired. Received: --distortion.")
+    effect = None if distortion is None else parse_distortion(distortion, seed)
+    names = split_names(classes)
+    list_image_folder(clean, names)
+    twins = {}
+    if distorted is not None and not unpaired:
+        twins = find_pairs(clean, distorted, names)[1]
+    classifier = Classifier.load(model, pixels)
+    folder = classifier.read(clean, names, list(twins.values()) or None)
+    if effect is not None:
+        distorted_images = effect(folder.images)
+    else:
+        distorted_images = classifier.read(distorted, names, list(twins) or None).images
+    classifier.check_pixels(folder.images, folder.labels)
+    ranking = rank(
+        classifier.model,
+        classifier.to_pixels(folder.images),
+        classifier.to_pixels(distorted_images),
+        split_names(layers),
+        without_pairs,
+    )
+    with output_folder(out, force) as staging:
+        ranking.save(staging / "ranking.json")
+        ranking.to_frame().to_csv(staging / "ranking.csv", index=False)
+    _print(ranking)
+    Console().print(
+        f"Wrote {pathlib.Path(out)}/ranking.csv and ranking.json", markup=False, soft_wrap=True
+    )
+
+
+def _print(ranking):
+    pairs = next(iter(ranking.values())).pairs
+    table = Table(title=f"{pairs} {'pair' if pairs == 1 else 'pairs'}", title_justify="left")
+    table.add_column("layer")
+    table.add_column("filters", justify="right")
+    table.add_column("most affected first")
+    table.add_column("share of points held by the top 25%", justify="right")
+    for name, layer in ranking.items():
+        top = layer.order[: max(1, len(layer.order) // 4)]
+        counts = layer.borda_counts
+        share = "no votes" if counts is None else f"{counts[top].sum() / counts.sum():.0%}"
+        listed = " ".join(map(str, top[:12])) + (" …" if len(top) > 12 else "")
+        table.add_row(name, str(len(layer.order)), listed, share)
+    Console().print(table)

@@ -1,0 +1,180 @@
+import dataclasses
+import datetime
+import pathlib
+import platform
+import shlex
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+import kerasft
+from kerasft.cli.classifier import Classifier
+from kerasft.cli.names import split_names
+from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.robustify_images import RobustifyImages
+from kerasft.cli.training_progress import TrainingProgress
+from kerasft.cli.unpaired import Unpaired, rank
+from kerasft.finetuning import fine_tune
+from kerasft.report import Report, render_report
+
+_SAMPLES = 8
+
+
+def run(
+    model,
+    clean,
+    distorted,
+    validation,
+    test,
+    clean_test,
+    fraction,
+    which,
+    epochs,
+    patience,
+    batch_size,
+    unpaired,
+    features,
+    metric,
+    exemplars,
+    layers,
+    pixels,
+    classes,
+    seed,
+    out,
+    force,
+):
+    """The command `kerasft robustify`; arguments are its options."""
+    if not 0 < fraction <= 1:
+        raise ValueError(f"Expected --fraction over 0 and at most 1. Received: {fraction:g}.")
+    check_output_folder(out, force)
+    without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)
+    classifier = Classifier.load(model, pixels)
+    images = RobustifyImages.read(
+        classifier,
+        clean,
+        distorted,
+        validation,
+        test,
+        clean_test,
+        split_names(classes),
+        seed,
+        unpaired,
+    )
+    ranking = rank(
+        classifier.model,
+        classifier.to_pixels(images.clean_to_rank),
+        classifier.to_pixels(images.distorted_to_rank),
+        split_names(layers),
+        without_pairs,
+    )
+    tuned = fine_tune(
+        classifier.model,
+        (classifier.to_pixels(images.train[0]), images.train[1]),
+        (classifier.to_pixels(images.validation[0]), images.validation[1]),
+        ranking=ranking,
+        fraction=fraction,
+        which=which,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        seed=seed,
+        verbose=0,
+        callbacks=[TrainingProgress()],
+    )
+    results = _measure(classifier, dataclasses.replace(classifier, model=tuned.model), images)
+    report = _report(
+        images,
+        ranking,
+        tuned,
+        results,
+        model_name=pathlib.Path(model).name,
+        distortion=pathlib.Path(distorted).absolute().name,
+        paired=not unpaired,
+        facts={
+            "Filters trained": f"{which}, {fraction:.0%} of each layer",
+            "Images trained on": f"{len(images.train[1]):,}",
+            "Seed": str(seed),
+        },
+    )
+    with output_folder(out, force) as staging:
+        tuned.model.save(staging / "robust.keras")
+        ranking.save(staging / "ranking.json")
+        ranking.to_frame().to_csv(staging / "ranking.csv", index=False)
+        results.to_csv(staging / "results.csv", index=False)
+        pd.DataFrame(tuned.history.history).rename_axis("epoch").to_csv(staging / "history.csv")
+        (staging / "report.html").write_text(render_report(report), encoding="utf-8")
+    _print_summary(results, report, out)
+
+
+def _measure(before, after, images):
+    """Accuracy before and after on each test set, over all images and class by class."""
+    rows = []
+    sets = {"distorted": images.distorted_test, "clean": images.clean_test}
+    for name, (pixels, labels) in sets.items():
+        right = {
+            "before": before.predict(pixels) == labels,
+            "after": after.predict(pixels) == labels,
+        }
+        for label, class_name in [(None, None), *enumerate(images.class_names)]:
+            members = np.full(len(labels), True) if label is None else labels == label
+            if members.any():
+                accuracy = {key: float(hits[members].mean()) for key, hits in right.items()}
+                rows.append(
+                    {"images": name, "class": class_name, "count": int(members.sum()), **accuracy}
+                )
+    return pd.DataFrame(rows)
+
+
+def _report(images, ranking, tuned, results, *, model_name, distortion, paired, facts):
+    overall = results[results["class"].isna()]
+    by_class = results[results["class"].notna() & (results["images"] == "distorted")]
+    # One image of each class, as far as there is room.
+    samples = np.sort(np.unique(images.labels_to_rank, return_index=True)[1][:_SAMPLES])
+    return Report(
+        title=f"{model_name} on {distortion}",
+        model_name=model_name,
+        distortion=distortion,
+        accuracy=overall.assign(images=overall["images"] + " test images")[
+            ["images", "count", "before", "after"]
+        ],
+        trained_parameters=tuned.trained_parameters,
+        total_parameters=tuned.model.count_params(),
+        ranking=ranking,
+        selection=tuned.selection,
+        clean_samples=images.clean_to_rank[samples] if paired else None,
+        distorted_samples=images.distorted_to_rank[samples],
+        sample_labels=[images.class_names[images.labels_to_rank[i]] for i in samples],
+        history=tuned.history.history,
+        per_class=by_class[["class", "count", "before", "after"]],
+        notes=images.notes,
+        facts={
+            "Command": shlex.join(["kerasft", *sys.argv[1:]]),
+            "Date": datetime.date.today().isoformat(),
+            **facts,
+            "Versions": f"kerasft {kerasft.__version__}, Keras {keras.__version__} "
+            f"({keras.backend.backend()}), Python {platform.python_version()}",
+        },
+    )
+
+
+def _print_summary(results, report, out):
+    table = Table(title=report.title, title_justify="left")
+    table.add_column("test images")
+    for column in ("count", "before", "after"):
+        table.add_column(column, justify="right")
+    for row in results[results["class"].isna()].itertuples():
+        table.add_row(row.images, str(row.count), f"{row.before:.1%}", f"{row.after:.1%}")
+    console = Console()
+    console.print(table)
+    share = report.trained_parameters / report.total_parameters
+    console.print(
+        f"Trained {report.trained_parameters:,} of {report.total_parameters:,} parameters "
+        f"({share:.2%}).\nWrote {pathlib.Path(out)}/robust.keras and report.html",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,24 @@
+"""Accuracy of a classifier."""
+
+import numpy as np
+
+from kerasft.backend import predict_without_slow_jit
+
+
+def predict_classes(model, images, batch_size=256):
+    """The class that a classifier gives each image.
+
+    Args:
+        model: A `keras.Model` with one output: `(images, classes)`, or
+            `(images, 1)` for two classes (a probability).
+        images: Array of what the model takes.
+        batch_size: Images that are run together.
+
+    Returns:
+        `(images,)`, int64.
+    """
+    predict_without_slow_jit(model)
+    outputs = model.predict(images, batch_size=batch_size, verbose=0)
+    if outputs.shape[-1] == 1:
+        return (outputs[:, 0] > 0.5).astype("int64")
+    return np.argmax(outputs, axis=-1)

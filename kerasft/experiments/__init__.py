@@ -1,0 +1,5 @@
+"""The experiments of the paper, one module for each table and figure."""
+
+from kerasft.experiments.table1 import summarise_table1, table1
+
+__all__ = ["summarise_table1", "table1"]

@@ -1,0 +1,197 @@
+"""Rank → select → fit → merge in one call."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from kerasft.backend import default_jit_compile, predict_without_slow_jit
+from kerasft.surgery import make_partially_trainable, merge
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuned:
+    """What `fine_tune` returns.
+
+    Attributes:
+        model: The fine-tuned model with plain convolutions, not compiled.
+        history: The `keras.callbacks.History` of the training.
+        selection: Dictionary from layer name to the filters that were
+            trained.
+        trained_parameters: Number of parameters that were trained.
+    """
+
+    model: keras.Model
+    history: keras.callbacks.History
+    selection: dict[str, list[int]]
+    trained_parameters: int
+
+
+def fine_tune(
+    model,
+    train,
+    validation,
+    *,
+    ranking=None,
+    selection=None,
+    fraction=0.25,
+    which="most",
+    trainable=(),
+    optimizer="adam",
+    loss=None,
+    epochs=200,
+    patience=15,
+    monitor="val_loss",
+    batch_size=64,
+    callbacks=(),
+    seed=0,
+    verbose="auto",
+):
+    """Fine-tune selected filters of a model on distorted images.
+
+    The defaults are the paper's: a quarter of the filters, Adam with its
+    standard hyper-parameters, cross-entropy, early stopping on the validation
+    set with patience 15 and the best weights restored.
+
+    Args:
+        model: A built Functional or Sequential classifier. It is not changed.
+        train: Distorted images and labels: `(images, labels)`, with sample
+            weights as a third part where wanted, or a dataset that yields
+            such batches. Pixels in the range that the model takes; labels as
+            integers or one-hot.
+        validation: The same for validation.
+        ranking: A `FilterRanking` to select from by `fraction` and `which`.
+        selection: A selection made otherwise: mapping from layer name to
+            filter indices. One of `ranking` and `selection` must be given.
+        fraction: Share of each layer's filters, over 0 and at most 1.
+        which: `"most"`, `"least"`, `"random"` or `"all"`.
+        trainable: Names of further layers to train as a whole.
+        optimizer: Optimizer or its name.
+        loss: Loss or its name. Default: the loss that `model` is compiled
+            with, else the cross-entropy that fits its labels and outputs.
+        epochs: At most this many epochs.
+        patience: Epochs without improvement of `monitor` before stopping.
+        monitor: The logged value that early stopping watches.
+        batch_size: Images in a step, for arrays; datasets have their own.
+        callbacks: Further Keras callbacks.
+        seed: Seed of the random choice of filters, of shuffling and of
+            dropout (`keras.utils.set_random_seed`). `None` leaves Keras's
+            random state as it is.
+        verbose: As in `fit`.
+
+    Returns:
+        A `FineTuned`.
+
+    Raises:
+        ValueError: Both or none of `ranking` and `selection`, no images, NaN
+            or infinity, labels that do not fit the model, or what
+            `make_partially_trainable` refuses.
+
+    Example:
+
+    >>> import kerasft
+    >>> images, labels = kerasft.datasets.digits()
+    >>> noisy = kerasft.additive_white_gaussian_noise(images, 50, seed=0)
+    >>> model = kerasft.models.cifar10_cnn((8, 8, 1))
+    >>> tuned = kerasft.fine_tune(model, (noisy[:64], labels[:64]),
+    ...     (noisy[64:96], labels[64:96]), selection={"conv1": [1, 2]}, epochs=1, verbose=0)
+    >>> tuned.trained_parameters
+    20
+
+    Reference:
+        Bianchi et al., arXiv 1904.03949, Sections 3.3 and 4.3.
+    """
+    if (ranking is None) == (selection is None):
+        given = "none" if ranking is None else "both"
+        raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
+    if seed is not None:
+        # Before the copy is made: its dropout layers draw their seeds then.
+        keras.utils.set_random_seed(seed)
+    if selection is None:
+        selection = ranking.select(fraction, which=which, seed=seed or 0)
+    images, labels = _first_images_and_labels(train, "train")
+    _first_images_and_labels(validation, "validation")
+    partial = make_partially_trainable(model, selection, trainable=trainable)
+    if loss is None:
+        loss = model.loss if model.compiled and model.loss is not None else None
+    if loss is None:
+        loss = _cross_entropy(partial, images, labels)
+    partial.compile(optimizer, loss, metrics=["accuracy"], jit_compile=default_jit_compile())
+    trained_parameters = sum(int(np.prod(w.shape)) for w in partial.trainable_weights)
+    stopping = keras.callbacks.EarlyStopping(
+        monitor=monitor, patience=patience, restore_best_weights=True
+    )
+    if isinstance(train, tuple):
+        data = dict(zip(("x", "y", "sample_weight"), train, strict=False), batch_size=batch_size)
+    else:
+        # Only Keras's own datasets can be shuffled from outside.
+        data = {"x": train, "shuffle": isinstance(train, keras.utils.PyDataset)}
+    history = partial.fit(
+        **data,
+        validation_data=validation,
+        epochs=epochs,
+        callbacks=[*callbacks, stopping],
+        verbose=verbose,
+    )
+    return FineTuned(merge(partial), history, dict(selection), trained_parameters)
+
+
+def _first_images_and_labels(data, name):
+    """A few images and their labels, to look at before training starts."""
+    if isinstance(data, tuple):
+        if len(data) not in (2, 3):
+            raise ValueError(
+                f"Expected {name} as (images, labels) or (images, labels, weights). "
+                f"Received: a tuple of {len(data)}."
+            )
+        images, labels = data[0], np.asarray(data[1])
+        rows = len(keras.tree.flatten(images)[0])
+        if rows == 0 or rows != len(labels):
+            raise ValueError(
+                f"Expected as many labels as images in {name}, at least one. "
+                f"Received: {rows} images and {len(labels)} labels."
+            )
+        if not all(map(_is_finite, keras.tree.flatten(images))):
+            raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
+        return keras.tree.map_structure(lambda x: x[:8], images), labels
+    batch = data[0] if isinstance(data, keras.utils.PyDataset) else next(iter(data), None)
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        raise ValueError(
+            f"Expected {name} to yield batches (images, labels). "
+            f"Received: {'an empty dataset' if batch is None else type(batch).__name__}."
+        )
+    images = keras.tree.map_structure(lambda x: x[:8], batch[0])
+    return images, keras.ops.convert_to_numpy(batch[1])
+
+
+def _is_finite(images):
+    images = keras.ops.convert_to_numpy(images)
+    return not np.issubdtype(images.dtype, np.inexact) or bool(np.isfinite(images).all())
+
+
+def _cross_entropy(model, images, labels):
+    """The cross-entropy loss for integer or one-hot labels and for scores or logits."""
+    predict_without_slow_jit(model)
+    outputs = model.predict_on_batch(images)
+    if outputs.ndim != 2:
+        raise ValueError(
+            "Expected a model with outputs (images, classes), or a loss that fits it. "
+            f"Received: outputs of shape {outputs.shape}."
+        )
+    bounded = bool((outputs >= 0).all() and (outputs <= 1).all())
+    if outputs.shape[1] == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=not bounded)
+    from_logits = not (bounded and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        if labels.shape[1] != outputs.shape[1]:
+            raise ValueError(
+                f"Expected one-hot labels for {outputs.shape[1]} classes. "
+                f"Received: labels of shape {labels.shape}."
+            )
+        return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
+    if labels.min() < 0 or labels.max() >= outputs.shape[1]:
+        raise ValueError(
+            f"Expected labels from 0 to {outputs.shape[1] - 1}. "
+            f"Received: {labels.min()} to {labels.max()}."
+        )
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)

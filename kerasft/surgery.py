@@ -1,0 +1,184 @@
+"""Model surgery in both directions: make filters trainable one by one, and merge."""
+
+from collections.abc import Iterable, Mapping
+
+import keras
+
+from kerasft.layer_lookup import find_convolution, find_layer, named_layers
+from kerasft.layers import PartiallyTrainableConv2D
+from kerasft.layers.filter_indices import validate_filters
+from kerasft.rebuild import is_wired_by_keras, rebuild
+
+
+def make_partially_trainable(model, selection, *, trainable=()):
+    """Copy a model so that only selected filters of it can be trained.
+
+    The layers in `selection` become `PartiallyTrainableConv2D`; every other
+    layer is frozen, batch normalization included (which therefore runs in
+    inference mode and keeps its statistics). The copy predicts what the
+    source predicts and is not compiled; the source is not changed.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`, possibly with
+            nested models and shared layers.
+        selection: Mapping from the name of a `Conv2D` layer to the indices of
+            its filters to train. In nested models the bare name serves while
+            it is unique, else the path `nested_model/layer`.
+        trainable: Names of further layers to leave trainable as a whole, such
+            as a classifier head or a batch normalization.
+
+    Returns:
+        A new `keras.Model` with the same layer names.
+
+    Raises:
+        TypeError: `model` is not a `keras.Model`, `selection` not a mapping,
+            `trainable` not a list of names.
+        ValueError: The model is not built or cannot be rebuilt from its
+            layers, the selection is empty, or it names a layer or a filter
+            that cannot be converted.
+
+    Example:
+
+    >>> import kerasft
+    >>> model = kerasft.models.cifar10_cnn()
+    >>> partial = kerasft.make_partially_trainable(model, {"conv1": [0, 3]})
+    >>> sum(w.size for w in map(lambda v: v.numpy(), partial.trainable_weights))
+    56
+
+    Reference:
+        Bianchi et al., arXiv 1904.03949, Section 3.3.
+    """
+    _validate_model(model)
+    if not isinstance(selection, Mapping):
+        raise TypeError(
+            "Expected selection as a mapping from layer names to filter indices. "
+            f"Received: {type(selection).__name__}."
+        )
+    if isinstance(trainable, str) or not isinstance(trainable, Iterable):
+        raise TypeError(f"Expected trainable as a list of layer names. Received: {trainable!r}.")
+    layers = named_layers(model)
+    filters_of = {}
+    for name, filters in selection.items():
+        layer = layers[find_convolution(name, layers)]
+        if id(layer) in filters_of:
+            raise ValueError(
+                f"Expected each layer once in the selection. Received: {name!r} again."
+            )
+        if isinstance(layer, PartiallyTrainableConv2D):
+            raise ValueError(
+                f"Expected plain Conv2D layers. Received: {name!r}, which is partially trainable "
+                "already; call kerasft.merge(model) first."
+            )
+        try:
+            filters_of[id(layer)] = (name, validate_filters(filters, layer.filters))
+        except (ValueError, TypeError) as error:
+            raise _not_convertible(name, error) from error
+    if not any(filters for _, filters in filters_of.values()):
+        raise ValueError("Expected a selection with at least one filter. Received: none.")
+    unfrozen = {name: layers[find_layer(name, layers)] for name in trainable}
+
+    def convert(layer):
+        if id(layer) not in filters_of:
+            return None
+        name, filters = filters_of.pop(id(layer))
+        try:
+            return PartiallyTrainableConv2D.from_conv2d(layer, filters)
+        except (ValueError, TypeError) as error:
+            raise _not_convertible(name, error) from error
+
+    clone, clone_of = rebuild(model, convert)
+    if filters_of:
+        names = [name for name, _ in filters_of.values()]
+        raise ValueError(
+            "Expected layers that stand in Functional or Sequential models. Received: "
+            f"{names}, inside a model of another kind; convert that model by itself."
+        )
+    # From the top down, so that a source model frozen as a whole does not
+    # keep the selected filters frozen.
+    _unfreeze(clone)
+    for copy in clone_of.values():
+        if not isinstance(copy, PartiallyTrainableConv2D) and not is_wired_by_keras(copy):
+            copy.trainable = False
+    for name, layer in unfrozen.items():
+        if id(layer) not in clone_of:
+            raise ValueError(
+                "Expected layers to leave trainable that stand in Functional or Sequential models. "
+                f"Received: {name!r}, an input or inside a model of another kind; name that model "
+                "as a whole."
+            )
+        _unfreeze(clone_of[id(layer)])
+    return clone
+
+
+def _not_convertible(name, error):
+    return ValueError(f"Layer {name!r} cannot be made partially trainable. {error}")
+
+
+def merge(model):
+    """Put the trained filters back into plain convolutions.
+
+    The inverse of `make_partially_trainable`: layer names, class names and
+    weight layout are those of the source model, so a `.weights.h5` file of the
+    result loads into the source architecture and its `.keras` file opens
+    without `kerasft`. All layers of the result are trainable, as Keras makes
+    them; it is not compiled.
+
+    Args:
+        model: A model with `PartiallyTrainableConv2D` layers; it is not
+            changed.
+
+    Returns:
+        A new `keras.Model`.
+
+    Raises:
+        TypeError: `model` is not a `keras.Model`.
+        ValueError: It has no partially trainable layers, or some that are
+            out of reach in a model of another kind.
+
+    Example:
+
+    >>> import kerasft
+    >>> model = kerasft.models.cifar10_cnn()
+    >>> partial = kerasft.make_partially_trainable(model, {"conv1": [0, 3]})
+    >>> type(kerasft.merge(partial).get_layer("conv1")).__name__
+    'Conv2D'
+    """
+    _validate_model(model)
+    partial = {
+        id(layer): path
+        for path, layer in named_layers(model).items()
+        if isinstance(layer, PartiallyTrainableConv2D)
+    }
+    if not partial:
+        raise ValueError(
+            "Expected a model with PartiallyTrainableConv2D layers. Received: "
+            f"{model.name!r}, which has none."
+        )
+
+    def convert(layer):
+        return layer.to_conv2d() if partial.pop(id(layer), None) else None
+
+    clone, _ = rebuild(model, convert)
+    if partial:
+        raise ValueError(
+            "Expected partially trainable layers in Functional or Sequential models. Received: "
+            f"{list(partial.values())}, inside a model of another kind; merge that model by itself."
+        )
+    _unfreeze(clone)
+    return clone
+
+
+def _unfreeze(model):
+    # Setting what is set already would not reach the layers below.
+    model.trainable = False
+    model.trainable = True
+
+
+def _validate_model(model):
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
+    if not model.built:
+        raise ValueError(
+            f"Expected a built model. Received: {model.name!r}, whose input shape is not known; "
+            "call it on a batch or add an Input layer."
+        )

@@ -1,0 +1,107 @@
+"""Feature maps of chosen layers, batch by batch."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+from kerasft.backend import default_jit_compile
+
+
+class FeatureMaps(keras.Model):
+    """The outputs of chosen layers of a model.
+
+    Works on any model, nested, shared or subclassed, because it listens to
+    the layers while the model runs; what no chosen layer depends on is
+    dropped when the function is compiled.
+
+    Args:
+        model: The `keras.Model`; it is shared, not copied.
+        chains: Mapping from name to a list of layers: the one to listen to,
+            then those that are applied to its output, in inference mode.
+
+    Call arguments: what `model` takes. Output: dictionary from name to the
+    list of the chain's outputs, one for each time the model calls its first
+    layer.
+    """
+
+    def __init__(self, model, chains):
+        super().__init__(name="feature_maps")
+        self.model = model
+        self.chains = chains
+        # A model that is compiled to run eagerly may not run otherwise.
+        self.run_eagerly = model.run_eagerly
+        jit_compile = default_jit_compile()
+        if jit_compile != "auto":
+            self.jit_compile = jit_compile
+
+    def call(self, inputs):
+        with _recorded_outputs({name: chain[0] for name, chain in self.chains.items()}) as outputs:
+            self.model(inputs, training=False)
+        silent = [name for name, calls in outputs.items() if not calls]
+        if silent:
+            raise ValueError(
+                f"Expected layers that the model calls. Received: {silent}, not called by "
+                f"{self.model.name!r} itself."
+            )
+        return {name: [self._finish(name, maps) for maps in outputs[name]] for name in outputs}
+
+    def _finish(self, name, maps):
+        # Applied again, not listened to: an activation layer may serve
+        # several convolutions.
+        for layer in self.chains[name][1:]:
+            maps = layer(maps, training=False)
+        return maps
+
+    def compute(self, images):
+        """Feature maps of one batch.
+
+        Args:
+            images: A batch of what `model` takes.
+
+        Returns:
+            Dictionary from name to an array `(images, values, filters)`. A
+            layer that is called several times gives the values of all calls.
+        """
+        outputs = self.predict_on_batch(images)
+        return {
+            name: np.concatenate(
+                [_channels_last(maps, self.chains[name][0]) for maps in calls], axis=1
+            )
+            for name, calls in outputs.items()
+        }
+
+
+def _channels_last(maps, layer):
+    maps = np.asarray(maps)
+    if layer.data_format == "channels_first":
+        maps = np.moveaxis(maps, 1, -1)
+    return maps.reshape(len(maps), -1, maps.shape[-1])
+
+
+@contextlib.contextmanager
+def _recorded_outputs(layers):
+    """Record what layers return while the block runs.
+
+    Keras has no hooks, so each layer's `call` is shadowed by an attribute of
+    the instance and uncovered afterwards.
+    """
+    outputs = {name: [] for name in layers}
+
+    def listen(name, layer):
+        original = layer.call
+
+        def call(*args, **kwargs):
+            result = original(*args, **kwargs)
+            outputs[name].append(result)
+            return result
+
+        layer.call = call
+
+    for name, layer in layers.items():
+        listen(name, layer)
+    try:
+        yield outputs
+    finally:
+        for layer in layers.values():
+            del layer.call

@@ -1,0 +1,76 @@
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LayerRanking:
+    """The filters of one layer, from the most to the least susceptible.
+
+    Attributes:
+        order: `(filters,)`, int64: filter indices, most affected first.
+        borda_counts: `(filters,)`, int64: points of each filter, by index;
+            `None` for a ranking from one exemplar of each set, where nobody
+            votes.
+        mean_distance: `(filters,)`, float64: mean earth mover's distance of
+            each filter, by index, in units of the feature maps.
+        pairs: Number of image pairs that voted.
+        distances: `(pairs, filters)`, float64, the distance matrix, where it
+            was asked for, else `None`.
+    """
+
+    order: np.ndarray
+    borda_counts: np.ndarray | None
+    mean_distance: np.ndarray
+    pairs: int
+    distances: np.ndarray | None = None
+
+    @classmethod
+    def from_votes(cls, borda_counts, mean_distance, pairs, distances=None):
+        """Order filters by points; ties by mean distance, then by index."""
+        counts = np.asarray(borda_counts, "int64")
+        mean = np.asarray(mean_distance, "float64")
+        order = np.lexsort((np.arange(len(counts)), -mean, -counts))
+        return cls(order.astype("int64"), counts, mean, int(pairs), distances)
+
+    @classmethod
+    def from_distances(cls, distances):
+        """Order filters by the distances of a single pair; ties by index."""
+        distances = np.asarray(distances, "float64")
+        order = np.argsort(-distances, kind="stable").astype("int64")
+        return cls(order, None, distances, 1)
+
+    def to_json(self):
+        """The ranking as a dictionary of JSON values, without the distance matrix."""
+        return {
+            "borda_counts": None if self.borda_counts is None else self.borda_counts.tolist(),
+            "mean_distance": self.mean_distance.tolist(),
+            "pairs": self.pairs,
+        }
+
+    @classmethod
+    def from_json(cls, item):
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError, TypeError, KeyError: Not what `to_json` returns.
+        """
+        counts, pairs = item["borda_counts"], item["pairs"]
+        mean = np.asarray(item["mean_distance"], "float64")
+        whole = [pairs, *(counts or ())]
+        if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**63 for n in whole):
+            raise ValueError("counts are not all whole numbers")
+        if mean.ndim != 1 or not len(mean) or not np.isfinite(mean).all() or (mean < 0).any():
+            raise ValueError("distances are not a list of numbers of at least 0")
+        if counts is None and pairs == 1:
+            return cls.from_distances(mean)
+        if counts is None or len(counts) != len(mean) or pairs < 1:
+            raise ValueError("counts and distances do not fit each other")
+        return cls.from_votes(counts, mean, pairs)
+
+    # The one that dataclasses write cannot compare arrays.
+    def __eq__(self, other):
+        if not isinstance(other, LayerRanking):
+            return NotImplemented
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return all(np.array_equal(ours, theirs) for ours, theirs in pairs)

@@ -1,0 +1,218 @@
+import numbers
+from contextlib import closing
+
+import keras
+import numpy as np
+
+from kerasft.layer_lookup import find_convolution, named_layers, short_name
+from kerasft.progress import track
+from kerasft.susceptibility.activation import following_layers
+from kerasft.susceptibility.borda import borda_count
+from kerasft.susceptibility.feature_maps import FeatureMaps
+from kerasft.susceptibility.layer_ranking import LayerRanking
+from kerasft.susceptibility.pairs import count_rows, stream_pairs
+from kerasft.susceptibility.ranking import FilterRanking
+from kerasft.susceptibility.wasserstein import validate_method, wasserstein_distances
+
+
+def rank_filters(
+    model,
+    clean,
+    distorted,
+    *,
+    layers=None,
+    batch_size=64,
+    after_activation=False,
+    method="sorted",
+    keep_distances=False,
+):
+    """Rank the filters of convolution layers by what a distortion does to them.
+
+    For each pair of a clean and a distorted version of the same image, the
+    earth mover's distance between the two feature maps of each filter is
+    taken; in each layer the images vote by Borda count. Pairs are streamed:
+    memory does not grow with their number.
+
+    Args:
+        model: A built `keras.Model`. It is not changed.
+        clean: Clean images, anything that `model.predict` takes: an array
+            `(images, height, width, channels)`, a `tf.data.Dataset`, a
+            `keras.utils.PyDataset`, a PyTorch `DataLoader`. Pixels in the
+            range that the model takes.
+        distorted: The distorted versions in the same order, or a function
+            from a batch of clean images to their distorted versions, such as
+            `kerasft.GaussianBlur(1.0)`.
+        layers: Names of `Conv2D` layers (`nested_model/layer` where a bare
+            name is not unique). Default: all.
+        batch_size: Pairs that are run together; the result does not depend
+            on it.
+        after_activation: Take the maps after the batch normalization and
+            activation that follow the convolution instead of its own output
+            (which holds its fused activation).
+        method: `"sorted"`, or `"scipy"` for the slow reference
+            `scipy.stats.wasserstein_distance`.
+        keep_distances: Keep the `(pairs, filters)` distance matrix of each
+            layer in the result.
+
+    Returns:
+        A `FilterRanking`.
+
+    Raises:
+        TypeError: `model` is not a `keras.Model`.
+        ValueError: Different numbers or shapes of clean and distorted images,
+            no images, NaN or infinity in images or feature maps, different
+            value ranges, channels that do not fit the model, a layer that is
+            unknown or not a `Conv2D`.
+
+    Example:
+
+    >>> import kerasft
+    >>> images, _ = kerasft.datasets.digits()
+    >>> model = kerasft.models.cifar10_cnn((8, 8, 1))
+    >>> blur = kerasft.GaussianBlur(1.0)
+    >>> ranking = kerasft.rank_filters(model, images[:20], blur, layers=["conv1"])
+    >>> len(ranking.select(fraction=0.25)["conv1"])
+    8
+
+    Reference:
+        Bianchi et al., arXiv 1904.03949, Section 3.2 and Algorithm 1.
+    """
+    ranker = Ranker(model, layers, batch_size, after_activation, method, keep_distances)
+    return ranker.rank(clean, distorted)
+
+
+class Ranker:
+    """Ranks the filters of one model, any number of times.
+
+    Keeps the compiled function between calls; arguments as `rank_filters`.
+    """
+
+    def __init__(
+        self,
+        model,
+        layers=None,
+        batch_size=64,
+        after_activation=False,
+        method="sorted",
+        keep_distances=False,
+    ):
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
+        whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+        if not whole or batch_size < 1:
+            raise ValueError(
+                f"Expected batch_size as a whole number of at least 1. Received: {batch_size!r}."
+            )
+        validate_method(method)
+        self.model = model
+        self.batch_size = int(batch_size)
+        self.method = method
+        self.keep_distances = keep_distances
+        found = named_layers(model)
+        if layers is None:
+            paths = [p for p, layer in found.items() if isinstance(layer, keras.layers.Conv2D)]
+            if not paths:
+                raise ValueError(f"Expected a model with Conv2D layers. Received: {model.name!r}.")
+        else:
+            if isinstance(layers, str):
+                raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
+            paths = list(dict.fromkeys(find_convolution(name, found) for name in layers))
+            if not paths:
+                raise ValueError("Expected the name of at least one layer. Received: none.")
+        chains = {
+            short_name(path, found): [
+                found[path],
+                *(following_layers(model, path) if after_activation else ()),
+            ]
+            for path in paths
+        }
+        self.layers = list(chains)
+        self._feature_maps = FeatureMaps(model, chains)
+
+    def rank(self, clean, distorted):
+        """Rank on pairs of images; see `rank_filters`."""
+        total = self._validate_arrays(clean, distorted)
+        sums, counts, kept, pairs = {}, {}, {}, 0
+        batches = stream_pairs(clean, distorted, self.batch_size)
+        with closing(track(batches, total, "Ranking filters")) as tracked:
+            for clean_batch, distorted_batch in tracked:
+                for name, distances in self._distances(clean_batch, distorted_batch).items():
+                    counts[name] = counts.get(name, 0) + borda_count(distances)
+                    # Row by row from the running sum, so that rounding does
+                    # not depend on where a batch ends.
+                    before = sums.get(name, np.zeros(distances.shape[1]))
+                    sums[name] = np.add.accumulate(np.vstack([before, distances]))[-1]
+                    if self.keep_distances:
+                        kept.setdefault(name, []).append(distances)
+                pairs += len(distances)
+        return FilterRanking(
+            {
+                name: LayerRanking.from_votes(
+                    counts[name],
+                    sums[name] / pairs,
+                    pairs,
+                    np.concatenate(kept[name]) if self.keep_distances else None,
+                )
+                for name in counts
+            }
+        )
+
+    def _distances(self, clean, distorted):
+        """Distances of one batch, for each layer `(pairs, filters)`."""
+        # Here for datasets, whose images are not known before.
+        for name, images in (("clean", clean), ("distorted", distorted)):
+            _validate_images(self.model, images, name)
+        clean_maps = self._feature_maps.compute(clean)
+        distorted_maps = self._feature_maps.compute(distorted)
+        result = {}
+        for name, maps in clean_maps.items():
+            result[name] = wasserstein_distances(maps, distorted_maps[name], self.method)
+            finite = np.isfinite(result[name]).all(axis=0)
+            if not finite.all():
+                raise ValueError(
+                    "Expected finite feature maps. Received: NaN or infinity from layer "
+                    f"{name!r}, filters {np.flatnonzero(~finite).tolist()[:10]}."
+                )
+        return result
+
+    def _validate_arrays(self, clean, distorted):
+        """Checks that need no pass over the images.
+
+        Returns:
+            The number of batches, `None` where it is not known.
+        """
+        rows = count_rows(clean), None if callable(distorted) else count_rows(distorted)
+        if None not in rows and rows[0] != rows[1]:
+            raise ValueError(
+                "Expected as many clean as distorted images. Received: "
+                f"{rows[0]} clean and {rows[1]} distorted."
+            )
+        for name, images, known in zip(
+            ("clean", "distorted"), (clean, distorted), rows, strict=True
+        ):
+            if known is not None:
+                _validate_images(self.model, images, name)
+        return None if rows[0] is None else -(-rows[0] // self.batch_size)
+
+
+def _validate_images(model, images, name):
+    """Refuse arrays that a model with one input cannot take."""
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1:
+        return
+    expected = tuple(inputs[0].shape)
+    arrays = keras.tree.flatten(images)
+    if len(arrays) != 1:
+        raise ValueError(
+            f"Expected {name} images as one array of shape {expected} as the model "
+            f"{model.name!r} takes. Received: {len(arrays)} arrays."
+        )
+    shape = tuple(arrays[0].shape)
+    fits = len(shape) == len(expected) and all(
+        wanted is None or wanted == got for wanted, got in zip(expected[1:], shape[1:], strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"Expected {name} images of shape {expected} as the model {model.name!r} takes. "
+            f"Received: {shape}."
+        )

@@ -1,0 +1,3 @@
+from kerasft_cli.command import main
+
+main()

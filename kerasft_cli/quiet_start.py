@@ -1,0 +1,35 @@
+import logging
+import os
+import sys
+import tempfile
+
+
+def start_backend_quietly():
+    """Import Keras and start its backend without TensorFlow's start-up chatter.
+
+    TensorFlow's native code writes about libraries and devices to standard
+    error whatever its log level; on a command's first lines that looks like
+    an error. What it wrote is shown if the start fails.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                # The devices are looked for when first asked for.
+                tf.config.list_logical_devices()
+                # Commands run many models; the advice on retracing is for
+                # their authors.
+                logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        except BaseException:
+            chatter.seek(0)
+            os.write(terminal, chatter.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

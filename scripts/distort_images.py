@@ -1,0 +1,40 @@
+"""Write distorted copies of a draw of labelled images, as lossless PNG files.
+
+    python scripts/distort_images.py --data photos --out noisy --distortion awgn:15 --count 500
+
+The copies keep their paths below the folder (with the suffix .png), so `kerasft
+robustify --clean photos --distorted noisy` finds the pairs.
+"""
+
+import argparse
+import pathlib
+
+from kerasft.datasets import (
+    list_image_folder,
+    load_image_folder,
+    save_image_folder,
+    stratified_split,
+)
+from kerasft.distortions import parse_distortion
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True, help="folder/<class>/*.jpg|png")
+    parser.add_argument("--out", required=True, help="folder to write to")
+    parser.add_argument("--distortion", required=True, help="awgn:SIGMA or blur:SIGMA")
+    parser.add_argument("--count", type=int, help="images to draw; default: all")
+    parser.add_argument("--seed", default=0, type=int)
+    args = parser.parse_args()
+
+    _, paths, labels = list_image_folder(args.data)
+    if args.count is not None and args.count < len(paths):
+        paths = [paths[i] for i in stratified_split(labels, args.count, args.seed)[1]]
+    folder = load_image_folder(args.data, paths=paths)
+    distorted = parse_distortion(args.distortion, args.seed)(folder.images)
+    targets = [pathlib.PurePosixPath(path).with_suffix(".png").as_posix() for path in paths]
+    save_image_folder(args.out, distorted, targets)
+
+
+if __name__ == "__main__":
+    main()

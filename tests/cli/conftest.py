@@ -1,0 +1,54 @@
+"""Real image files, a trained model and a way to run the command."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasft.backend import default_jit_compile
+from kerasft.datasets import digits, save_image_folder
+from kerasft.distortions import GaussianBlur
+from kerasft.models import cifar10_cnn
+from kerasft_cli.command import main
+
+
+@pytest.fixture(scope="session")
+def trained_model(tmp_path_factory):
+    """A `.keras` file of a network that reads digits."""
+    images, labels = digits()
+    keras.utils.set_random_seed(0)
+    model = cifar10_cnn((8, 8, 1))
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=default_jit_compile())
+    model.fit(images[400:], labels[400:], batch_size=64, epochs=8, verbose=0)
+    path = tmp_path_factory.mktemp("model") / "digits.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """`clean` and `blurred` (200 pairs), `test` (blurred) and `clean_test` (100 each)."""
+    root = tmp_path_factory.mktemp("folders")
+    images, labels = digits()
+    blurred = GaussianBlur(1.2)(images)
+    for name, source, rows in (
+        ("clean", images, range(200)),
+        ("blurred", blurred, range(200)),
+        ("test", blurred, range(200, 300)),
+        ("clean_test", images, range(200, 300)),
+    ):
+        rows = np.asarray(rows)
+        save_image_folder(root / name, source[rows], [f"{labels[i]}/{i}.png" for i in rows])
+    return root
+
+
+@pytest.fixture
+def kerasft(capsys):
+    """Run the command; gives its status, output and error output."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run

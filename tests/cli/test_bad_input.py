@@ -1,0 +1,190 @@
+"""Each bad input gets one clear line, status 2, and nothing is written."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from kerasft.datasets import save_image_folder
+
+
+def _robustify(model, clean, distorted, out, *more):
+    return ("robustify", model, "--clean", clean, "--distorted", distorted, "--out", out, *more)
+
+
+def _model(path, inputs=(8, 8, 1), classes=10, layer=None):
+    x = keras.Input(inputs)
+    y = keras.layers.Conv2D(4, 3, name="conv")(x)
+    y = layer(y) if layer else y
+    y = keras.layers.Dense(classes, activation="softmax")(keras.layers.Flatten()(y))
+    keras.Model(x, y).save(path)
+    return path
+
+
+def _truncated_jpeg(clean, folder):
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for name in "0123456789":
+        (folder / name).mkdir(parents=True)
+        pixels = generator.integers(0, 255, (40, 40, 3), "uint8")
+        Image.fromarray(pixels).save(folder / name / "x.jpg")
+    file = folder / "3" / "x.jpg"
+    file.write_bytes(file.read_bytes()[:700])
+    return folder
+
+
+def _no_classes(clean, folder):
+    folder.mkdir()
+    for file in list(clean.rglob("*.png"))[:5]:
+        shutil.copy(file, folder)
+    return folder
+
+
+def _empty(clean, folder):
+    folder.mkdir()
+    return folder
+
+
+def _empty_classes(clean, folder):
+    for name in "0123456789":
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+def _nine_classes(clean, folder):
+    shutil.copytree(clean, folder)
+    shutil.rmtree(folder / "9")
+    return folder
+
+
+def _no_pairs(clean, folder):
+    images = np.zeros((10, 8, 8, 1), "uint8")
+    save_image_folder(folder, images, [f"{i}/other{i}.png" for i in range(10)])
+    return folder
+
+
+def _missing(clean, folder):
+    return folder
+
+
+def _file(clean, folder):
+    folder.write_text("x")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_truncated_jpeg, "3/x.jpg"),
+        (_no_classes, "one subfolder per class"),
+        (_empty, "one subfolder per class"),
+        (_empty_classes, "Expected image files"),
+        (_nine_classes, "class folders"),
+        (_no_pairs, "files with the same path below the clean and the distorted folder"),
+        (_missing, "does not exist"),
+        (_file, "which is a file"),
+    ],
+)
+def test_bad_folders(kerasft, trained_model, folders, tmp_path, make, message):
+    bad = make(folders / "clean", tmp_path / "bad")
+    clean = bad if make is _truncated_jpeg else folders / "clean"
+    _refused(kerasft(*_robustify(trained_model, clean, bad, tmp_path / "out")), message, tmp_path)
+
+
+def test_fewer_classes_than_the_model_has(kerasft, folders, trained_model, tmp_path):
+    small = _nine_classes(folders / "clean", tmp_path / "nine")
+    done = kerasft("evaluate", trained_model, "--data", small)
+    _refused(done, "Expected 10 class folders", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--fraction", "0"), "Expected --fraction over 0 and at most 1. Received: 0."),
+        (("--fraction", "1.5"), "Received: 1.5."),
+        (("--fraction", "nan"), "Received: nan."),
+        (("--fraction", "-0.25"), "Received: -0.25."),
+        (("--layers", "conv9"), "Received: 'conv9'"),
+        (("--layers", "dense"), "Received: 'dense', a Dense."),
+        (("--layers", "conv1,,conv2"), "names separated by commas"),
+        (("--classes", "a,b"), "class folders"),
+        (("--which", "best"), "'best'"),
+        (("--seed", "-1"), "-1"),
+        (("--pixels", "0..1"), "it seems --pixels 0..255"),
+        (("--pixels=-1..1",), "it seems --pixels 0..255"),
+        (("--validation", "nowhere"), "nowhere"),
+        (("--frobnicate",), "--frobnicate"),
+    ],
+)
+def test_bad_options(kerasft, trained_model, folders, tmp_path, options, message):
+    done = kerasft(
+        *_robustify(
+            trained_model, folders / "clean", folders / "blurred", tmp_path / "out", *options
+        )
+    )
+    _refused(done, message, tmp_path)
+
+
+def test_bad_model_files(kerasft, folders, tmp_path):
+    (tmp_path / "text.keras").write_text("not a model")
+    (tmp_path / "text.h5").write_text("not a model")
+    (tmp_path / "model.txt").write_text("not a model")
+    (tmp_path / "folder.keras").mkdir()
+    cases = {
+        tmp_path / "missing.keras": "which does not exist",
+        tmp_path / "text.keras": "Expected a Keras model file",
+        tmp_path / "text.h5": "Expected a Keras model file",
+        tmp_path / "model.txt": "Expected a .keras, .h5 or .hdf5 file",
+        tmp_path / "folder.keras": "Expected a .keras, .h5 or .hdf5 file",
+        _model(tmp_path / "rgb.keras", (8, 8, 2)): "1, 3 or 4 channels",
+        _model(tmp_path / "nine.keras", classes=9): "Expected 9 class folders",
+    }
+    lambda_model = _model(tmp_path / "lambda.keras", layer=keras.layers.Lambda(lambda x: x * 2))
+    cases[lambda_model] = "Python code"
+    for path, message in cases.items():
+        done = kerasft(*_robustify(path, folders / "clean", folders / "blurred", tmp_path / "out"))
+        _refused(done, message, tmp_path)
+
+
+def test_an_existing_output_folder_is_not_touched(kerasft, trained_model, folders, tmp_path):
+    out = tmp_path / "precious"
+    out.mkdir()
+    (out / "robust.keras").write_text("precious")
+    done = kerasft(*_robustify(trained_model, folders / "clean", folders / "blurred", out))
+    _refused(done, "--force", tmp_path)
+    assert (out / "robust.keras").read_text() == "precious"
+    done = kerasft(
+        *_robustify(trained_model, folders / "clean", folders / "blurred", out / "robust.keras")
+    )
+    _refused(done, "which is a file", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "one of --distorted DIR and --distortion KIND"),
+        (("--distorted", "x", "--distortion", "awgn:15"), "one of --distorted"),
+        (("--distortion", "awgn"), "Expected a distortion"),
+        (("--distortion", "awgn:loud"), "Expected a distortion"),
+        (("--distortion", "awgn:-1"), "at least 0"),
+        (("--distortion", "fog:1"), "Expected a distortion"),
+    ],
+)
+def test_bad_distortions(kerasft, trained_model, folders, tmp_path, options, message):
+    done = kerasft(
+        "rank", trained_model, "--clean", folders / "clean", "--out", tmp_path / "out", *options
+    )
+    _refused(done, message, tmp_path)
+
+
+def _refused(done, message, tmp_path):
+    status, out, err = done
+    assert status == 2, err
+    assert message in err
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]

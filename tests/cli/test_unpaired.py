@@ -1,0 +1,131 @@
+"""Ranking without pairs, and Table 1, from the command line."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasft.datasets import load_image_folder
+from kerasft.susceptibility import FilterRanking, rank_filters_from_exemplars
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        ((), {}),
+        (("--exemplars", 5), {"exemplars": 5}),
+        (
+            ("--features", "feature_maps", "--metric", "hamming"),
+            {"features": "feature_maps", "metric": "hamming"},
+        ),
+    ],
+)
+def test_rank_writes_the_ranking_from_exemplars(
+    kerasft, trained_model, folders, tmp_path, options, arguments
+):
+    # `test` holds other images than `clean`: there are no pairs.
+    status, out, _ = kerasft(
+        "rank", trained_model, "--clean", folders / "clean", "--distorted", folders / "test",
+        "--unpaired", *options, "--out", tmp_path / "r",
+    )  # fmt: skip
+    assert status == 0
+    assert ("no votes" in out) == ("exemplars" not in arguments)
+    clean, distorted = (
+        load_image_folder(folders / name, channels=1).images for name in ("clean", "test")
+    )
+    model = keras.saving.load_model(trained_model)
+    expected = rank_filters_from_exemplars(model, clean, distorted, **arguments)
+    written = FilterRanking.load(tmp_path / "r" / "ranking.json")
+    for name in expected:
+        np.testing.assert_array_equal(written[name].order, expected[name].order)
+    assert len(pd.read_csv(tmp_path / "r" / "ranking.csv")) == 32 + 64
+
+
+def test_robustify_without_pairs_improves_the_model(kerasft, trained_model, folders, tmp_path):
+    status, _, _ = kerasft(
+        "robustify", trained_model, "--clean", folders / "clean_test",
+        "--distorted", folders / "blurred", "--test", folders / "test", "--unpaired",
+        "--epochs", 25, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    overall = results[results["class"].isna()].set_index("images")
+    assert overall.loc["distorted", "after"] > overall.loc["distorted", "before"] + 0.1
+    assert overall.loc["clean", "count"] == 100
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "without pairs" in page
+    ranking = FilterRanking.load(tmp_path / "out" / "ranking.json")
+    assert ranking["conv1"].borda_counts is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--features", "pixels"), "Expected --unpaired with --features"),
+        (("--exemplars", "2"), "Expected --unpaired with --exemplars"),
+        (("--unpaired", "--metric", "hamming"), "--features feature_maps"),
+        (("--unpaired", "--exemplars", "101"), "from 1 to 100"),
+        (("--unpaired", "--exemplars", "0"), "0"),
+        (("--unpaired", "--features", "edges"), "'edges'"),
+    ],
+)
+def test_bad_options(kerasft, trained_model, folders, tmp_path, options, message):
+    status, out, err = kerasft(
+        "rank", trained_model, "--clean", folders / "clean", "--distorted", folders / "test",
+        *options, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_unpaired_needs_a_distorted_folder(kerasft, trained_model, folders, tmp_path):
+    status, _, err = kerasft(
+        "rank", trained_model, "--clean", folders / "clean", "--distortion", "blur:1",
+        "--unpaired", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 2
+    assert "--distorted DIR with --unpaired" in err
+
+
+def _table1(kerasft, model, folders, out, *options):
+    return kerasft(
+        "reproduce", "table1", model, "--data", folders / "clean", "--distortion", "blur:1.2",
+        "--layers", "conv1", "--size", 30, "--out", out, *options,
+    )  # fmt: skip
+
+
+def test_table1_goes_on_where_it_stopped(kerasft, trained_model, folders, tmp_path):
+    status, out, _ = _table1(kerasft, trained_model, folders, tmp_path / "a", "--subsets", 3)
+    assert status == 0
+    assert "chance" in out
+    _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 1)
+    _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 3)
+    for name in ("table1-blur1.2.csv", "table1-blur1.2.summary.csv"):
+        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+    rows = pd.read_csv(tmp_path / "a" / "table1-blur1.2.csv")
+    assert sorted(rows["subset"].unique()) == [0, 1, 2]
+    assert rows["matches"].between(0, rows["selected"]).all()
+    assert (rows["chance"] == 8 * 8 / 32).all()
+
+
+def test_table1_keeps_results_of_other_settings(kerasft, trained_model, folders, tmp_path):
+    _table1(kerasft, trained_model, folders, tmp_path, "--subsets", 1)
+    file = tmp_path / "table1-blur1.2.csv"
+    before = file.read_bytes()
+    status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--size", 40)
+    assert status == 2
+    assert "other settings" in err
+    assert file.read_bytes() == before
+    file.write_text("nonsense")
+    status, _, err = _table1(kerasft, trained_model, folders, tmp_path)
+    assert status == 2
+    assert "Expected the results of table1" in err
+    assert file.read_text() == "nonsense"
+
+
+def test_table1_needs_two_disjoint_sets(kerasft, trained_model, folders, tmp_path):
+    status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--size", 101)
+    assert status == 2
+    assert "at least 202 images" in err
+    assert not list(tmp_path.iterdir())

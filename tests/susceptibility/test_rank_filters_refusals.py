@@ -1,0 +1,231 @@
+"""What cannot be ranked is refused in one sentence, before the model runs where it can be known."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasft
+from kerasft.susceptibility.feature_maps import FeatureMaps
+
+
+class Dataset:
+    """The same images where their number and shape are not known beforehand."""
+
+    def __init__(self, images, batched=True):
+        self.batches = [images[i : i + 4] for i in range(0, len(images), 4)] if batched else images
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+def images(count=6, size=8, channels=3, value=100.0):
+    return np.full((count, size, size, channels), value, "float32")
+
+
+def with_bad(bad):
+    """Images of which the last has one bad pixel."""
+    result = images()
+    result[-1, 2, 3, 1] = bad
+    return result
+
+
+BEFORE = {
+    "more clean": (images(6), images(5), {}, "as many clean as distorted .* 6 clean and 5 dist"),
+    "more distorted": (images(5), images(6), {}, "as many clean as .* 5 clean and 6 distorted"),
+    "no images": (images(0), images(0), {}, "at least one pair of images. Received: none"),
+    "empty list": ([], [], {}, "at least one pair of images. Received: none"),
+    "no batches": (
+        Dataset(images(0)),
+        Dataset(images(0)),
+        {},
+        "at least one pair of images. Received: none",
+    ),
+    "one is empty": (images(6), images(0), {}, "as many clean as distorted .* 6 clean and 0 dist"),
+    "other sizes": (images(), images(size=9), {}, r"distorted images of shape \(None, 8, 8, 3\)"),
+    "gray": (
+        images(channels=1),
+        images(channels=1),
+        {},
+        r"clean images of shape \(None, 8, 8, 3\) as the model 'small' takes. "
+        r"Received: \(6, 8, 8, 1\)",
+    ),
+    "one image": (images()[0], images()[0], {}, r"clean images of shape .* \(8, 8, 3\)"),
+    "images and labels": (
+        (images(), np.zeros(6)),
+        (images(), np.zeros(6)),
+        {},
+        "clean images as one array .* Received: 2 arrays",
+    ),
+    "list of images": (list(images()), list(images()), {}, "as one array .* Received: 6 arrays"),
+    "gray in a dataset": (
+        Dataset(images(channels=1)),
+        Dataset(images(channels=1)),
+        {},
+        r"clean images of shape \(None, 8, 8, 3\) .* Received: \(6, 8, 8, 1\)",
+    ),
+    "dataset without batches": (
+        Dataset(images(), batched=False),
+        Dataset(images(), batched=False),
+        {},
+        r"clean images of shape \(None, 8, 8, 3\) .* Received: \(48, 8, 3\)",
+    ),
+    "unknown layer": (
+        images(),
+        images(),
+        {"layers": ["conv7"]},
+        r"a layer in the model. Received: 'conv7'. Its Conv2D layers are \['first', 'second'\]",
+    ),
+    "dense layer": (images(), images(), {"layers": ["head"]}, "a Conv2D .* 'head', a Dense"),
+    "no layers": (images(), images(), {"layers": []}, "at least one layer. Received: none"),
+    "batch_size 0": (
+        images(),
+        images(),
+        {"batch_size": 0},
+        "batch_size .* at least 1. Received: 0",
+    ),
+    "batch_size -4": (images(), images(), {"batch_size": -4}, "batch_size .* Received: -4"),
+    "batch_size 2.5": (images(), images(), {"batch_size": 2.5}, "batch_size .* Received: 2.5"),
+    "batch_size '8'": (images(), images(), {"batch_size": "8"}, "batch_size .* Received: '8'"),
+    "batch_size True": (images(), images(), {"batch_size": True}, "batch_size .* Received: True"),
+    "batch_size None": (images(), images(), {"batch_size": None}, "batch_size .* Received: None"),
+    "method": (images(), images(), {"method": "exact"}, "'sorted' or 'scipy'. Received: 'exact'"),
+    "0–1 beside 0–255": (images(value=0.5), images(), {}, "range. Received: .* 0.5 and up to 100"),
+    "0–255 beside 0–1": (images(), images(value=0.5), {}, "range. Received: .* 100 and up to 0.5"),
+}
+
+
+@pytest.fixture
+def idle_model(model, monkeypatch):
+    """A model that must not run."""
+
+    def compute(self, images):
+        raise AssertionError("the model ran")
+
+    monkeypatch.setattr(FeatureMaps, "compute", compute)
+    return model
+
+
+@pytest.mark.parametrize("case", BEFORE)
+def test_refused_before_the_model_runs(idle_model, case):
+    clean, distorted, arguments, message = BEFORE[case]
+    with pytest.raises(ValueError, match=f"^Expected .*{message}"):
+        kerasft.rank_filters(idle_model, clean, distorted, **arguments)
+
+
+TYPES = {
+    "number": (5, 5, {}, "images as arrays, a tf.data.Dataset, .* Received: int"),
+    "None": (images(), None, {}, "images as arrays, .* Received: NoneType"),
+    "nested lists": (images().tolist(), images(), {}, "images as arrays, .* list of list"),
+    "text": (images(), "noisy/", {}, "images as arrays, .* Received: str of str"),
+    "layers as text": (images(), images(), {"layers": "first"}, "list of layer names. .* 'first'"),
+}
+
+
+@pytest.mark.parametrize("case", TYPES)
+def test_wrong_type_is_refused_before_the_model_runs(idle_model, case):
+    clean, distorted, arguments, message = TYPES[case]
+    with pytest.raises(TypeError, match=f"^Expected .*{message}"):
+        kerasft.rank_filters(idle_model, clean, distorted, **arguments)
+
+
+def test_what_is_not_a_model_is_refused():
+    with pytest.raises(TypeError, match=r"^Expected a keras.Model. Received: str"):
+        kerasft.rank_filters("model.keras", images(), images())
+
+
+def test_model_without_convolutions_is_refused():
+    dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="dense")
+    with pytest.raises(ValueError, match=r"^Expected a model with Conv2D .* Received: 'dense'"):
+        kerasft.rank_filters(dense, np.zeros((2, 4)), np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("stream", [np.asarray, Dataset], ids=["array", "dataset"])
+@pytest.mark.parametrize("side", ["clean", "distorted"])
+def test_pixels_that_are_not_finite_are_refused(model, side, stream, bad):
+    pair = (with_bad(bad), images()) if side == "clean" else (images(), with_bad(bad))
+    with pytest.raises(ValueError, match=rf"^Expected finite pixels. Received: {side} images with"):
+        kerasft.rank_filters(model, *map(stream, pair), batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [((9, 6), "6 distorted images and more clean"), ((6, 9), "6 clean images and more distorted")],
+)
+def test_datasets_of_unequal_numbers_are_refused(model, counts, message):
+    pairs = [Dataset(images(count)) for count in counts]
+    with pytest.raises(ValueError, match=f"^Expected as many clean as distorted .* {message}"):
+        kerasft.rank_filters(model, *pairs, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x[:-1], r"of one shape. Received: batches \(6, 8, 8, 3\) and \(5, 8, 8, 3\)"),
+        (lambda x: x[:, ::2], r"of one shape. Received: batches .* \(6, 4, 8, 3\)"),
+        (lambda x: x * np.nan, "finite pixels. Received: distorted images"),
+        (lambda x: x / 255, "the same value range. Received: values up to 100 and up to 0.39"),
+        (lambda x: None, r"of one shape. Received: batches \(6, 8, 8, 3\) and \(\)"),
+    ],
+)
+def test_function_that_gives_other_images_is_refused(idle_model, function, message):
+    with pytest.raises(ValueError, match=f"^Expected .*{message}"):
+        kerasft.rank_filters(idle_model, images(), function)
+
+
+def test_other_value_range_is_seen_behind_black_images(model):
+    clean, distorted = images(value=0.0), images(value=0.0)
+    clean[-1], distorted[-1] = 0.5, 128.0
+    with pytest.raises(ValueError, match="over the same value range"):
+        kerasft.rank_filters(model, clean, distorted, batch_size=1)
+
+
+def test_dark_images_among_bright_ones_are_no_other_range(model):
+    clean, distorted = images(), images(value=90.0)
+    clean[3], distorted[3] = 1.0, 40.0
+    assert kerasft.rank_filters(model, clean, distorted, batch_size=1)["first"].pairs == 6
+
+
+@pytest.fixture(params=[np.nan, np.inf])
+def broken(model, request):
+    """Filters 2 and 5 of the second convolution give NaN or infinity."""
+    broken = keras.models.clone_model(model)
+    broken.set_weights(model.get_weights())
+    kernel, bias = broken.get_layer("second").get_weights()
+    bias[[2, 5]] = request.param
+    broken.get_layer("second").set_weights([kernel, bias])
+    return broken
+
+
+def test_feature_maps_that_are_not_finite_are_refused_with_layer_and_filters(
+    broken, clean, distorted
+):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected finite feature maps. .* NaN or infinity from layer 'second', filters "
+        r"\[2, 5\]",
+    ):
+        kerasft.rank_filters(broken, clean, distorted)
+    ranking = kerasft.rank_filters(broken, clean, distorted, layers=["first"])
+    assert np.isfinite(ranking["first"].mean_distance).all()
+
+
+def test_progress_bar_is_taken_away_before_the_error_is_shown(broken, monkeypatch):
+    stopped = []
+
+    class Progress:
+        def add_task(self, description, total):
+            assert total == 2
+
+        def advance(self, task):
+            pass
+
+        def stop(self):
+            stopped.append(True)
+
+    monkeypatch.setattr("kerasft.progress.start_progress", Progress)
+    # The error is raised beside the stream of images, and its traceback is kept.
+    with pytest.raises(ValueError, match="finite feature maps") as error:
+        kerasft.rank_filters(broken, images(), images(), batch_size=3)
+    assert stopped == [True]
+    assert error.tb

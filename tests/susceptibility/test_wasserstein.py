@@ -1,0 +1,137 @@
+import hypothesis.extra.numpy as arrays
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+
+from kerasft import wasserstein_distances
+
+methods = pytest.mark.parametrize("method", ["sorted", "scipy"])
+
+
+def values(dtype, low, high):
+    width = np.dtype(dtype).itemsize * 8
+    low, high = (float(np.dtype(dtype).type(bound)) for bound in (low, high))
+    return st.floats(low, high, width=width, allow_nan=False, allow_subnormal=False)
+
+
+KINDS = {
+    "any sign, float32": ("float32", values("float32", -100, 100)),
+    "any sign, float64": ("float64", values("float64", -100, 100)),
+    "any sign, float16": ("float16", values("float16", -100, 100)),
+    "negative": ("float32", values("float32", -50, -1)),
+    "tied": ("float32", st.sampled_from([-1.0, 0.0, 0.0, 0.5, 0.5, 2.0])),
+    "ReLU-sparse": ("float32", st.just(0.0) | values("float32", 0, 10)),
+    "constant": ("float32", st.just(3.25)),
+    "large": ("float32", values("float32", -1e30, 1e30)),
+    "large, float64": ("float64", values("float64", -1e200, 1e200)),
+    "small": ("float32", values("float32", -1e-6, 1e-6)),
+    "large and small": ("float64", values("float64", -1e-3, 1e-3) | values("float64", 1e6, 1e7)),
+}
+
+
+def maps(draw, dtype, elements):
+    shape = draw(
+        st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
+    )
+    return [draw(arrays.arrays(dtype, shape, elements=elements)) for _ in range(2)]
+
+
+def reference(clean, distorted):
+    clean, distorted = clean.astype("float64"), distorted.astype("float64")
+    return np.array(
+        [
+            [
+                wasserstein_distance(clean[i, ..., j].ravel(), distorted[i, ..., j].ravel())
+                for j in range(clean.shape[-1])
+            ]
+            for i in range(len(clean))
+        ]
+    )
+
+
+@methods
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_distance_is_scipys(method, kind, data):
+    clean, distorted = maps(data.draw, *KINDS[kind])
+    result = wasserstein_distances(clean, distorted, method)
+    expected = reference(clean, distorted)
+    assert result.dtype == np.float64
+    assert result.shape == (len(clean), clean.shape[-1])
+    largest = max(np.abs(clean.astype("float64")).max(), np.abs(distorted.astype("float64")).max())
+    np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-9 * largest)
+
+
+@methods
+@given(data=st.data())
+def test_distance_is_symmetric_and_blind_to_where_values_stand(method, data):
+    clean, distorted = maps(data.draw, *KINDS["any sign, float32"])
+    there = wasserstein_distances(clean, distorted, method)
+    np.testing.assert_allclose(wasserstein_distances(distorted, clean, method), there, rtol=1e-12)
+    order = np.random.default_rng(0).permutation(clean.shape[1] * clean.shape[2])
+    flat = clean.reshape(len(clean), -1, clean.shape[-1])
+    np.testing.assert_array_equal(wasserstein_distances(flat, flat[:, order], method), 0)
+
+
+@methods
+@given(data=st.data(), shift=st.integers(-1000, 1000), factor=st.integers(-8, 8))
+def test_distance_follows_shifts_and_scales(method, data, shift, factor):
+    clean, distorted = (x.astype("float64") for x in maps(data.draw, *KINDS["tied"]))
+    distance = wasserstein_distances(clean, distorted, method)
+    assert (distance >= 0).all()
+    np.testing.assert_allclose(
+        wasserstein_distances(clean, clean + shift, method), np.full(distance.shape, abs(shift))
+    )
+    np.testing.assert_allclose(
+        wasserstein_distances(clean + shift, distorted + shift, method), distance, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        wasserstein_distances(factor * clean, factor * distorted, method),
+        abs(factor) * distance,
+        atol=1e-12,
+    )
+
+
+@methods
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["clean", "distorted", "both"])
+def test_map_that_is_not_finite_has_no_distance(method, bad, where):
+    clean, distorted = np.zeros((2, 2, 2, 2), "float32"), np.ones((2, 2, 2, 2), "float32")
+    for name, maps in (("clean", clean), ("distorted", distorted)):
+        if where in (name, "both"):
+            maps[1, 0, 1, 0] = bad
+    np.testing.assert_array_equal(
+        wasserstein_distances(clean, distorted, method), [[1, 1], [np.nan, 1]]
+    )
+
+
+@methods
+def test_inputs_are_left_alone(method):
+    clean = np.random.default_rng(0).normal(size=(2, 3, 3, 2)).astype("float32")
+    distorted = clean[:, ::-1] + 1
+    before = clean.copy(), distorted.copy()
+    wasserstein_distances(clean, distorted, method)
+    np.testing.assert_array_equal(clean, before[0])
+    np.testing.assert_array_equal(distorted, before[1])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "method", "message"),
+    [
+        (((1, 2, 2, 3), (1, 2, 2, 4)), "sorted", r"Received: \(1, 2, 2, 3\) and \(1, 2, 2, 4\)"),
+        (((1, 2, 2, 3), (2, 2, 2, 3)), "sorted", "arrays of feature maps of one shape"),
+        (((4,), (4,)), "sorted", "arrays of feature maps of one shape"),
+        (((1, 0, 2, 3), (1, 0, 2, 3)), "sorted", "arrays of feature maps of one shape"),
+        (((1, 2, 2, 0), (1, 2, 2, 0)), "scipy", "arrays of feature maps of one shape"),
+        (((1, 2, 2, 3), (1, 2, 2, 3)), "exact", "method 'sorted' or 'scipy'. Received: 'exact'"),
+    ],
+)
+def test_maps_that_have_no_distance_are_refused(shapes, method, message):
+    with pytest.raises(ValueError, match=f"^Expected .*{message}"):
+        wasserstein_distances(*(np.zeros(shape) for shape in shapes), method)
+
+
+def test_no_images_have_no_distances():
+    assert wasserstein_distances(np.zeros((0, 2, 2, 3)), np.zeros((0, 2, 2, 3))).shape == (0, 3)

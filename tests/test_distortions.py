@@ -1,0 +1,274 @@
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+import kerasft
+from kerasft import additive_white_gaussian_noise, gaussian_blur
+from kerasft.distortions import DISTORTIONS, PRESETS
+
+
+@pytest.fixture
+def photos():
+    return np.random.default_rng(0).integers(0, 256, (5, 9, 12, 3)).astype("uint8")
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.5, 1.0, 1.5, 4.0, 30.0])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "float16", "int32"])
+def test_blur_is_scipys_on_each_image_and_channel(photos, sigma, dtype):
+    images = photos.astype(dtype)
+    blurred = gaussian_blur(images, sigma)
+    assert (blurred.dtype, blurred.shape) == (images.dtype, images.shape)
+    for i in range(len(images)):
+        for channel in range(3):
+            # Four standard deviations hold all but 6e-5 of the bell.
+            expected = gaussian_filter(
+                images[i, ..., channel].astype("float64"), sigma, mode="reflect", truncate=4.0
+            )
+            error = np.abs(blurred[i, ..., channel].astype("float64") - expected).max()
+            assert error <= {"float64": 1e-9, "float32": 1e-3, "float16": 0.13}.get(dtype, 0.5001)
+
+
+def test_blur_keeps_flat_images_and_mean_brightness(photos):
+    flat = np.full((2, 7, 7, 1), 200, "uint8")
+    np.testing.assert_array_equal(gaussian_blur(flat, 3.0), flat)
+    # Reflected borders lose nothing.
+    images = photos.astype("float64")
+    np.testing.assert_allclose(
+        gaussian_blur(images, 2.0).mean(axis=(1, 2)), images.mean(axis=(1, 2)), rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    "distort", [gaussian_blur, lambda x, s: additive_white_gaussian_noise(x, s, 0)]
+)
+def test_sigma_of_zero_changes_nothing_and_gives_a_copy(photos, distort):
+    for images in (photos, photos.astype("float32")):
+        result = distort(images, 0)
+        np.testing.assert_array_equal(result, images)
+        assert not np.shares_memory(result, images)
+
+
+def test_images_are_left_alone(photos):
+    images = photos.astype("float32")
+    gaussian_blur(images, 1.0)
+    additive_white_gaussian_noise(images, 15, seed=0)
+    np.testing.assert_array_equal(images, photos)
+
+
+@pytest.mark.parametrize("value_range", [(0, 255), (0, 1), (-1, 1)])
+def test_noise_has_mean_zero_its_sigma_and_a_normal_shape(value_range):
+    low, high = value_range
+    gray = np.full((40, 16, 16, 3), (low + high) / 2, "float32")
+    sigma = 0.06 * (high - low)
+    noise = additive_white_gaussian_noise(gray, sigma, seed=7, value_range=value_range) - gray
+    unit = noise.astype("float64") / sigma
+    count = unit.size
+    # Four standard errors.
+    assert abs(unit.mean()) < 4 / np.sqrt(count)
+    assert abs(unit.std() - 1) < 4 / np.sqrt(2 * count)
+    assert scipy.stats.kstest(unit.ravel(), "norm").pvalue > 0.001
+
+
+def test_noise_is_independent_between_pixels_channels_and_images():
+    gray = np.full((100, 8, 8, 3), 127.5, "float64")
+    noise = additive_white_gaussian_noise(gray, 10, seed=1) - gray
+    pairs = [
+        (noise[:-1], noise[1:]),
+        (noise[..., 0], noise[..., 1]),
+        (noise[:, :-1], noise[:, 1:]),
+        (noise[:, :, :-1], noise[:, :, 1:]),
+    ]
+    for left, right in pairs:
+        correlation = np.corrcoef(left.ravel(), right.ravel())[0, 1]
+        assert abs(correlation) < 4 / np.sqrt(left.size)
+
+
+def test_noise_is_that_of_the_seed(photos):
+    noisy = additive_white_gaussian_noise(photos, 15, seed=3)
+    np.testing.assert_array_equal(additive_white_gaussian_noise(photos, 15, seed=3), noisy)
+    assert (additive_white_gaussian_noise(photos, 15, seed=4) != noisy).mean() > 0.9
+
+
+def test_noise_does_not_touch_the_global_random_state(photos):
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    additive_white_gaussian_noise(photos, 15, seed=3)
+    assert np.random.random() == expected  # noqa: NPY002
+
+
+@given(cuts=st.sets(st.integers(1, 8)), seed=st.integers(0, 2**70), start=st.integers(0, 10**6))
+def test_noise_does_not_depend_on_the_batches(cuts, seed, start):
+    images = np.full((9, 3, 4, 1), 100.0, "float32")
+    whole = additive_white_gaussian_noise(images, 15, seed, first_index=start)
+    edges = [0, *sorted(cuts), 9]
+    parts = [
+        additive_white_gaussian_noise(images[a:b], 15, seed, first_index=start + a)
+        for a, b in itertools.pairwise(edges)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("value_range", [(0, 255), (0, 1), (-1, 1)])
+def test_noise_is_clipped_to_the_range_unless_told_otherwise(value_range):
+    low, high = value_range
+    images = np.full((4, 8, 8, 1), high, "float32")
+    images[:2] = low
+    sigma = 0.1 * (high - low)
+    clipped = additive_white_gaussian_noise(images, sigma, 0, value_range=value_range)
+    whole = additive_white_gaussian_noise(images, sigma, 0, clip=False, value_range=value_range)
+    assert (clipped.min(), clipped.max()) == (low, high)
+    assert whole.min() < low
+    assert whole.max() > high
+    np.testing.assert_array_equal(clipped, np.clip(whole, low, high))
+
+
+def test_noise_of_integer_images_is_that_of_floats_rounded(photos):
+    noisy = additive_white_gaussian_noise(photos, 15, seed=3)
+    exact = additive_white_gaussian_noise(photos.astype("float32"), 15, seed=3)
+    assert noisy.dtype == np.uint8
+    np.testing.assert_array_equal(noisy, np.rint(exact))
+
+
+def test_same_images_on_another_scale_are_distorted_alike(photos):
+    bytes_ = photos.astype("float64")
+    unit = bytes_ / 255
+    np.testing.assert_allclose(
+        gaussian_blur(unit, 1.0, value_range=(0, 1)) * 255, gaussian_blur(bytes_, 1.0), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        additive_white_gaussian_noise(unit, 15 / 255, 0, value_range=(0, 1)) * 255,
+        additive_white_gaussian_noise(bytes_, 15, 0),
+        atol=1e-5,
+    )
+
+
+def test_no_images_are_distorted_to_none():
+    none = np.zeros((0, 4, 4, 3), "float32")
+    assert gaussian_blur(none, 1.0).shape == none.shape
+    assert additive_white_gaussian_noise(none, 15, 0).shape == none.shape
+
+
+def test_black_images_are_of_any_range():
+    black = np.zeros((1, 4, 4, 1), "float32")
+    np.testing.assert_array_equal(gaussian_blur(black, 1.0), black)
+
+
+def test_rounding_may_leave_the_range_by_a_hair():
+    images = np.full((1, 4, 4, 1), 1 + 1e-7, "float32")
+    assert gaussian_blur(images, 1.0, value_range=(0, 1)).max() <= 1.000001
+
+
+def batch(value=100.0, dtype="float32", shape=(2, 4, 4, 3)):
+    return np.full(shape, value, dtype)
+
+
+def one_bad(value):
+    images = batch()
+    images[1, 2, 3, 0] = value
+    return images
+
+
+REFUSED = {
+    "0–1 under 0–255": (batch(0.5), 1, {}, "0 to 255. Received: 0.5 to 0.5, as if from 0 to 1"),
+    "0–255 under 0–1": (batch(), 1, {"value_range": (0, 1)}, "from 0 to 1. Received: 100 to 100"),
+    "bytes under 0–1": (batch(9, "uint8"), 1, {"value_range": (0, 1)}, "from 0 to 1. Received: 9"),
+    "negative": (batch(-3.0), 1, {}, "finite pixels from 0 to 255. Received: -3 to -3"),
+    "too bright": (batch(300.0), 1, {}, "finite pixels from 0 to 255. Received: 300"),
+    "NaN": (one_bad(np.nan), 1, {}, "finite pixels from 0 to 255. Received: nan"),
+    "infinity": (one_bad(np.inf), 1, {}, "finite pixels .* Received: 100 to inf"),
+    "negative sigma": (batch(), -1, {}, "sigma of at least 0. Received: -1"),
+    "NaN sigma": (batch(), np.nan, {}, "sigma of at least 0. Received: nan"),
+    "infinite sigma": (batch(), np.inf, {}, "sigma of at least 0. Received: inf"),
+    "one image": (batch(shape=(4, 4, 3)), 1, {}, r"\(images, height, .* float32 \(4, 4, 3\)"),
+    "no channels": (batch(shape=(2, 4, 4)), 1, {}, r"\(images, height, .* float32 \(2, 4, 4\)"),
+    "truth values": (batch(True, "bool"), 1, {}, "images as numbers of shape .* bool"),
+    "text": (batch("a", "U1"), 1, {}, "images as numbers of shape .* <U1"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("kind", DISTORTIONS)
+def test_images_and_sigmas_that_make_no_sense_are_refused(case, kind):
+    images, sigma, arguments, message = REFUSED[case]
+    with pytest.raises(ValueError, match=f"^Expected .*{message}"):
+        DISTORTIONS[kind](sigma, **arguments)(images)
+
+
+@pytest.mark.parametrize("number", [-1, 1.5, None, "0"])
+@pytest.mark.parametrize("name", ["seed", "first_index"])
+def test_seed_and_index_that_are_no_whole_numbers_are_refused(name, number):
+    arguments = {"seed": 0, name: number}
+    with pytest.raises(ValueError, match=f"^Expected {name} as a whole .* Received: {number!r}"):
+        additive_white_gaussian_noise(batch(), 15, **arguments)
+
+
+def test_unclipped_noise_is_refused_for_integers(photos):
+    with pytest.raises(ValueError, match=r"^Expected float images for clip=False. Received: uint8"):
+        additive_white_gaussian_noise(photos, 15, 0, clip=False)
+
+
+def test_presets_are_those_of_the_design():
+    assert PRESETS == {
+        "awgn": {"low": 5, "central": 15, "high": 25},
+        "blur": {"low": 0.5, "central": 1.0, "high": 1.5},
+    }
+    assert PRESETS.keys() == DISTORTIONS.keys()
+
+
+NOISE, BLUR = kerasft.AdditiveWhiteGaussianNoise, kerasft.GaussianBlur
+
+
+@pytest.mark.parametrize(
+    ("text", "distortion", "shown"),
+    [
+        ("awgn:15", NOISE(15.0, 9), "AWGN σ = 15"),
+        ("awgn:7.5", NOISE(7.5, 9), "AWGN σ = 7.5"),
+        ("awgn:0", NOISE(0.0, 9), "AWGN σ = 0"),
+        ("awgn:low", NOISE(5.0, 9), "AWGN σ = 5"),
+        ("awgn:central", NOISE(15.0, 9), "AWGN σ = 15"),
+        ("awgn:high", NOISE(25.0, 9), "AWGN σ = 25"),
+        ("blur:1.5", BLUR(1.5), "Gaussian blur σ = 1.5"),
+        ("blur:low", BLUR(0.5), "Gaussian blur σ = 0.5"),
+        ("blur:central", BLUR(1.0), "Gaussian blur σ = 1"),
+        ("blur:high", BLUR(1.5), "Gaussian blur σ = 1.5"),
+    ],
+)
+def test_short_form_is_parsed(text, distortion, shown, photos):
+    parsed = kerasft.parse_distortion(text, seed=9)
+    assert parsed == distortion
+    assert str(parsed) == shown
+    function = additive_white_gaussian_noise if text.startswith("awgn") else gaussian_blur
+    seed = {"seed": 9} if text.startswith("awgn") else {}
+    np.testing.assert_array_equal(parsed(photos), function(photos, distortion.sigma, **seed))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "awgn",
+        "awgn:",
+        "awgn:loud",
+        "jpeg:50",
+        "blur:1,5",
+        ":15",
+        "awgn:15:3",
+        "awgn:-1",
+        "blur:nan",
+    ]
+    + ["blur:inf", "AWGN:15", "awgn=15"],
+)
+def test_short_form_that_means_nothing_is_refused(text):
+    with pytest.raises(ValueError, match=rf"^Expected a .* Received: '{text}'\.$"):
+        kerasft.parse_distortion(text)
+
+
+def test_noise_as_a_function_passes_on_the_index(photos):
+    noise = NOISE(15, seed=2)
+    np.testing.assert_array_equal(noise(photos[3:], first_index=3), noise(photos)[3:])

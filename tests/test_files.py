@@ -1,0 +1,68 @@
+import os
+import stat
+
+import pytest
+
+from kerasft.files import write_whole
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+
+
+@pytest.mark.parametrize("content", [b"", b"new", bytes(range(256)) * 4096])
+@pytest.mark.parametrize("before", [None, b"a longer old content"])
+def test_content_is_written_whole(tmp_path, content, before):
+    path = tmp_path / "file.json"
+    if before is not None:
+        path.write_bytes(before)
+    write_whole(path, content)
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "os.chmod", "os.replace"])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch, step, error, before):
+    path = tmp_path / "file.json"
+    if before is not None:
+        path.write_bytes(before)
+
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(step, fail)
+    with pytest.raises(error):
+        write_whole(path, b"new")
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before][: before is not None]
+
+
+def test_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError):
+        write_whole(path, "text")
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
+
+
+def test_folder_is_not_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_whole(tmp_path / "folder", b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / "missing" / "file.json", b"new")
+
+
+@posix
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_the_usual_ones(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_whole(tmp_path / "file.json", b"new")
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file.json").stat().st_mode) == mode

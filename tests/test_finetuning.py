@@ -1,0 +1,201 @@
+"""fine_tune: defaults, containers, losses and what stays as it was."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasft
+from kerasft.models import cifar10_cnn
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(1)
+    return cifar10_cnn((8, 8, 1))
+
+
+@pytest.fixture(scope="module")
+def data():
+    images, labels = kerasft.datasets.digits()
+    images = images.astype("float32")
+    return (images[:96], labels[:96]), (images[96:160], labels[96:160])
+
+
+SELECTION = {"conv1": [0, 5], "conv2": [1]}
+
+
+def _tune(model, train, validation, **options):
+    options = {"selection": SELECTION, "epochs": 2, "verbose": 0, **options}
+    return kerasft.fine_tune(model, train, validation, **options)
+
+
+def test_only_the_selected_filters_change_and_the_source_stays(model, data):
+    before = [w.tobytes() for w in model.get_weights()]
+    tuned = _tune(model, *data)
+    assert [w.tobytes() for w in model.get_weights()] == before
+    assert tuned.selection == SELECTION
+    assert tuned.trained_parameters == 2 * 9 + 2 + 9 * 32 + 1
+    for layer in model.layers:
+        for old, new in zip(
+            layer.get_weights(), tuned.model.get_layer(layer.name).get_weights(), strict=True
+        ):
+            changed = np.flatnonzero(np.any(old != new, axis=tuple(range(old.ndim - 1))))
+            assert changed.tolist() == SELECTION.get(layer.name, [])
+
+
+def test_a_ranking_is_selected_from(model, data):
+    images = data[0][0]
+    ranking = kerasft.rank_filters(model, images, kerasft.GaussianBlur(1.0))
+    tuned = _tune(model, *data, selection=None, ranking=ranking, fraction=0.5, which="least")
+    assert tuned.selection == ranking.select(0.5, which="least")
+
+
+def test_early_stopping_restores_the_best_weights(model, data):
+    tuned = _tune(model, *data, epochs=60, patience=2, optimizer=keras.optimizers.Adam(0.05))
+    losses = tuned.history.history["val_loss"]
+    assert len(losses) < 60
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2
+    tuned.model.compile("adam", "sparse_categorical_crossentropy")
+    loss = tuned.model.evaluate(*data[1], batch_size=64, verbose=0)
+    assert loss == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_patience_is_fifteen_unless_told_otherwise(model, data):
+    # Nothing can improve at a learning rate of zero.
+    tuned = _tune(model, *data, epochs=100, optimizer=keras.optimizers.SGD(0.0))
+    assert len(tuned.history.epoch) == 16
+
+
+def test_the_same_seed_gives_the_same_model(model, data):
+    weights = [_tune(model, *data, seed=seed).model.get_weights() for seed in (3, 3, 4)]
+    for a, b in zip(weights[0], weights[1], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert any(np.abs(a - c).max() > 1e-5 for a, c in zip(weights[0], weights[2], strict=True))
+
+
+def test_datasets_give_what_arrays_give(model, data):
+    (images, labels), validation = data
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            part = slice(32 * i, 32 * i + 32)
+            return images[part], labels[part]
+
+    # No dropout and no shuffling, so that the three see the same batches.
+    plain = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(6, 3, name="conv1"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(32)
+    results = []
+    for train in ((images, labels, np.ones(96, "float32")), dataset, Batches()):
+        tuned = _tune(
+            plain,
+            train,
+            validation,
+            selection={"conv1": [2]},
+            batch_size=96 if isinstance(train, tuple) else 32,
+            epochs=1,
+            optimizer=keras.optimizers.SGD(0.0),
+        )
+        results.append(tuned.history.history["loss"][0])
+    np.testing.assert_allclose(results, results[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "linear"])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_the_cross_entropy_fits_labels_and_outputs(data, activation, one_hot):
+    keras.utils.set_random_seed(0)
+    (images, labels), _ = data
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(6, 3, name="conv1"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation=activation),
+        ]
+    )
+    outputs = model.predict(images, verbose=0)
+    if activation == "linear":
+        outputs = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    expected = -np.log(outputs[np.arange(96), labels]).mean()
+    target = keras.utils.to_categorical(labels, 10) if one_hot else labels
+    tuned = _tune(
+        model,
+        (images, target),
+        (images, target),
+        selection={"conv1": [0]},
+        epochs=1,
+        batch_size=96,
+        optimizer=keras.optimizers.SGD(0.0),
+    )
+    assert tuned.history.history["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_two_classes_with_one_output(data):
+    (images, labels), _ = data
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, name="conv1"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    tuned = _tune(
+        model, (images, labels % 2), (images, labels % 2), selection={"conv1": [0]}, epochs=1
+    )
+    assert np.isfinite(tuned.history.history["loss"][0])
+
+
+def test_the_loss_of_a_compiled_model_is_kept(model, data):
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=3))
+    tuned = _tune(model, *data)
+    assert tuned.history.model.loss is model.loss
+    assert model.compiled
+    assert not tuned.model.compiled
+
+
+def test_further_callbacks_and_trainable_layers(model, data, tmp_path):
+    log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    tuned = _tune(model, *data, callbacks=[log], trainable=["probabilities"])
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
+    head = model.get_layer("probabilities").get_weights()[0]
+    assert (tuned.model.get_layer("probabilities").get_weights()[0] != head).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"selection": None}, "one of ranking and selection. Received: none"),
+        ({"ranking": {}}, "one of ranking and selection. Received: both"),
+        ({"selection": {"conv9": [0]}}, "'conv9'"),
+        ({"selection": {"conv1": [32]}}, "from 0 to 31. Received: 32"),
+        ({"train": (np.zeros((0, 8, 8, 1)), np.zeros(0))}, "0 images and 0 labels"),
+        ({"train": (np.zeros((3, 8, 8, 1)), np.zeros(2))}, "3 images and 2 labels"),
+        ({"train": (np.zeros((3, 8, 8, 1)), np.full(3, 10))}, "labels from 0 to 9"),
+        ({"train": (np.zeros((3, 8, 8, 1)), np.zeros((3, 7)))}, "one-hot labels for 10"),
+        ({"train": (np.zeros((3, 8, 8, 1)),)}, "a tuple of 1"),
+        ({"validation": (np.zeros((3, 8, 8, 1)), np.zeros(2))}, "in validation"),
+    ],
+)
+def test_bad_arguments(model, data, options, message):
+    arguments = {"train": data[0], "validation": data[1], **options}
+    with pytest.raises(ValueError, match=f"Expected.*{message}"):
+        _tune(model, **arguments)
+
+
+def test_nothing_is_trained_on_nan(model, data):
+    images = data[0][0].copy()
+    images[3, 2, 2] = np.nan
+    with pytest.raises(ValueError, match="Expected finite pixels in train"):
+        _tune(model, (images, data[0][1]), data[1])
