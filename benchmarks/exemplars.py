@@ -4,10 +4,10 @@
 
 Each measurement runs in a process of its own, which reports the seconds of the
 search and the memory it took beyond the data; engines take turns and the median
-of three turns is kept (one turn above 15,000 images, where none has a rival). Rivals run up to the size that
-fits 4 GB; where both run, their indices are compared first. Images are random
-patches of different brightness and contrast, 32×32×3; binary maps have 98,304
-bits (96 filters of 32×32).
+of three turns is kept (one turn above 15,000 images, where none has a rival).
+Rivals run up to the size that fits 4 GB; where both run, their indices are compared
+first. Images are random patches of different brightness and contrast, 32×32×3;
+binary maps have 98,304 bits (96 filters of 32×32).
 """
 
 import argparse

@@ -60,7 +60,7 @@ def run(out, force, quick):
         f"2. Ranking filters and fine-tuning a quarter of them on {_LABELLED} blurred digits …",
         highlight=False,
     )
-    runs, first = [], []
+    rows, first = [], []
     grid = [(seed, method) for seed in seeds for method in _METHODS]
     for seed, method in track(grid, len(grid), "Fine-tuning"):
         labelled = train[stratified_split(labels[train], _LABELLED, seed)[1]]
@@ -75,7 +75,7 @@ def run(out, force, quick):
             seed=seed,
             verbose=0,
         )
-        runs.append(
+        rows.append(
             {
                 "method": method,
                 "seed": seed,
@@ -87,7 +87,7 @@ def run(out, force, quick):
             }
         )
         first = first or [labelled, ranking, tuned]
-    runs = pd.DataFrame(runs)
+    runs = pd.DataFrame(rows)
     comparison = _compare(runs, before)
     labelled, ranking, tuned = first
     samples = labelled[np.unique(labels[labelled], return_index=True)[1]][:8]
