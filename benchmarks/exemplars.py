@@ -108,7 +108,8 @@ def _engine(engine, task):
 
         if task == "bits, hamming":
             return hamming_medoid
-        # Blocks at every size: the rival is what serves small sets.
+        # So little memory that blocks are used from 5,000 images on; below, the
+        # rival itself serves.
         return lambda data: euclidean_medoid(data, memory=2**28)
     if engine == "scikit-learn-extra":
         with warnings.catch_warnings():

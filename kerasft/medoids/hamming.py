@@ -2,7 +2,6 @@
 
 import numpy as np
 
-_POPCOUNT = np.unpackbits(np.arange(256, dtype="uint8")[:, np.newaxis], axis=1).sum(axis=1)
 # Rows unpacked at a time are kept under this many bytes.
 _CHUNK = 2**26
 
@@ -56,9 +55,17 @@ def hamming_distances(a, b):
     Returns:
         Numbers of differing bits `(vectors, other vectors)`, float64.
     """
+    bits = 8 * a.shape[1]
+    # Single precision counts exactly up to here.
+    dtype = "float32" if bits <= 2**23 else "float64"
+    rows = max(1, _CHUNK // (8 * bits))
     distances = np.empty((len(a), len(b)))
-    for i, row in enumerate(a):
-        for start in range(0, len(b), 1024):
-            part = slice(start, start + 1024)
-            distances[i, part] = _POPCOUNT[np.bitwise_xor(row, b[part])].sum(axis=1)
+    for i in range(0, len(a), rows):
+        left = np.unpackbits(a[i : i + rows], axis=1).astype(dtype)
+        for j in range(0, len(b), rows):
+            right = np.unpackbits(b[j : j + rows], axis=1).astype(dtype)
+            both = left @ right.T
+            distances[i : i + rows, j : j + rows] = (
+                left.sum(axis=1)[:, np.newaxis] + right.sum(axis=1) - 2 * both
+            )
     return distances

@@ -1,5 +1,6 @@
 """The exact 1-medoid under the Euclidean distance."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -7,11 +8,6 @@ from sklearn.metrics import pairwise_distances
 
 from kerasft.medoids.k_medoids import k_medoids
 from kerasft.progress import track
-
-# Sums of distances that single precision puts further apart than this share
-# are really different.
-_SCREENING = 1e-3
-_REFINING = 1e-6
 
 
 def euclidean_medoid(points, memory=2**30):
@@ -21,8 +17,10 @@ def euclidean_medoid(points, memory=2**30):
     points in double precision, k-medoids of scikit-learn-extra (or kmedoids)
     finds it. Beyond, sums of distances are computed block by block: in single
     precision for all points, half of the blocks by symmetry, then in double
-    precision for the few that come close to the smallest. Both ways end in the
-    same comparison of exactly summed distances, so both give the same index.
+    precision for the few that come close to the smallest. Every sum carries a
+    bound of its rounding error, and only points that are surely worse than
+    another are dropped. Both ways end in the same comparison of exactly summed
+    distances, so both give the same index.
 
     Args:
         points: `(points, values)`, real numbers; at least one point.
@@ -41,99 +39,143 @@ def euclidean_medoid(points, memory=2**30):
     1
 
     Reference:
-        L. Kaufman, P. Rousseeuw, *Clustering by means of medoids*, 1987.
+        L. Kaufman, P. Rousseeuw, *Clustering by means of medoids*, 1987; N.
+        Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, Section
+        3.1 (the error of an inner product).
     """
     points = np.asarray(points)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(f"Expected points of shape (points, values). Received: {points.shape}.")
     if points.dtype.kind == "f" and not np.isfinite(points).all():
         raise ValueError("Expected finite points. Received: NaN or infinity.")
-    # The matrix and the points, both in double precision.
-    if 8 * len(points) * (len(points) + points.shape[1]) <= memory:
-        distances = pairwise_distances(points.astype("float64"))
-        sums = distances.sum(axis=1)
-        smallest = sums[k_medoids(distances, 1)[0]]
-    else:
-        sums = _approximate_sums(points, memory)
-        near = np.flatnonzero(sums <= sums.min() * (1 + _SCREENING))
-        sums = np.full(len(points), np.inf)
-        sums[near] = _sums_of(points, near, memory)
-        smallest = sums.min()
-    candidates = np.flatnonzero(sums <= smallest * (1 + _REFINING))
-    return _exact_minimum(points, candidates)
-
-
-def _approximate_sums(points, memory):
-    """Summed distances of all points in single precision, block by block."""
     count, width = points.shape
-    # Two blocks of points and one of distances with its temporaries.
-    size = _block_size(width, memory, bytes_per_value=4)
-    mean = np.zeros(width)
-    for start in range(0, count, size):
-        mean += points[start : start + size].sum(axis=0, dtype="float64")
-    # Around their mean, points lose the fewest digits.
-    mean = (mean / count).astype("float32")
-    blocks = [slice(start, start + size) for start in range(0, count, size)]
-    squares = np.concatenate([_norms(points[b].astype("float32") - mean) for b in blocks])
-    sums = np.zeros(count)
+    # Distances are there twice inside of k-medoids.
+    if 16 * count**2 + 8 * count * width <= memory:
+        rows = _Rows(points, count, "float64")
+        distances = pairwise_distances(rows[:])
+        sums = distances.sum(axis=1)
+        errors = np.array([rows.errors(i, slice(None), distances[i]).sum() for i in range(count)])
+        smallest = (sums + errors)[k_medoids(distances, 1)[0]]
+        near = np.flatnonzero(sums - errors <= smallest)
+    else:
+        size = _block_size(width, memory)
+        sums, errors = _sums_of_all(_Rows(points, size, "float32"), size)
+        near = _first_copies(points, np.flatnonzero(sums - errors <= (sums + errors).min()))
+        sums, errors = _sums_of(_Rows(points, size, "float64"), near, size)
+        near = near[sums - errors <= (sums + errors).min()]
+    return _exact_minimum(points, _first_copies(points, near))
+
+
+class _Rows:
+    """Points around their mean, the largest of length one, in one precision.
+
+    There the squared distance |a|² + |b|² − 2ab loses the fewest digits.
+    """
+
+    def __init__(self, points, size, dtype):
+        blocks = [slice(start, start + size) for start in range(0, len(points), size)]
+        mean = sum(points[b].sum(axis=0, dtype="float64") for b in blocks) / len(points)
+        squares = np.concatenate([_squares(points[b] - mean) for b in blocks])
+        self._points, self._mean = points, mean
+        self._scale = math.sqrt(squares.max()) or 1.0
+        self._dtype = np.dtype(dtype)
+        self.squares = (squares / self._scale**2).astype(dtype)
+        limits = np.finfo(dtype)
+        # Of two squares and an inner product with their rounded factors,
+        # relative to |a|² + |b|².
+        self._relative_error = self._dtype.type((points.shape[1] + 16) * limits.eps)
+        self._smallest = limits.tiny * points.shape[1]
+
+    def __len__(self):
+        return len(self._points)
+
+    def __getitem__(self, part):
+        return ((self._points[part] - self._mean) / self._scale).astype(self._dtype)
+
+    def distances(self, first, rows, second, columns):
+        """Distances of two blocks, and bounds of their errors."""
+        squared = rows @ columns.T
+        squared *= -2
+        squared += self.squares[first, np.newaxis]
+        squared += self.squares[second]
+        np.maximum(squared, 0, out=squared)
+        distances = np.sqrt(squared, out=squared)
+        return distances, self.errors(first, second, distances)
+
+    def errors(self, first, second, distances):
+        """Bounds of the errors of distances."""
+        errors = np.add.outer(self.squares[first], self.squares[second])
+        errors *= self._relative_error
+        errors += self._smallest
+        # An error e of the square is one of e / d of the distance d, and of
+        # √e where d is next to nothing.
+        errors /= np.maximum(distances, np.sqrt(errors))
+        return errors
+
+
+def _sums_of_all(rows, size):
+    """Summed distances of all points and their error bounds, by blocks."""
+    starts = range(0, len(rows), size)
+    blocks = [slice(start, start + size) for start in starts]
+    totals = np.zeros((2, len(rows)))
     for i in track(range(len(blocks)), len(blocks), "Finding the exemplar"):
-        rows = points[blocks[i]].astype("float32") - mean
+        block = rows[blocks[i]]
         for j in range(i, len(blocks)):
-            columns = rows if i == j else points[blocks[j]].astype("float32") - mean
-            distances = rows @ columns.T
-            distances *= -2
-            distances += squares[blocks[i], np.newaxis]
-            distances += squares[blocks[j]]
-            np.maximum(distances, 0, out=distances)
-            np.sqrt(distances, out=distances)
-            sums[blocks[i]] += distances.sum(axis=1, dtype="float64")
-            if i != j:
-                sums[blocks[j]] += distances.sum(axis=0, dtype="float64")
-    return sums
+            other = block if i == j else rows[blocks[j]]
+            for total, values in zip(
+                totals, rows.distances(blocks[i], block, blocks[j], other), strict=True
+            ):
+                total[blocks[i]] += values.sum(axis=1, dtype="float64")
+                if i != j:
+                    total[blocks[j]] += values.sum(axis=0, dtype="float64")
+    return totals
 
 
-def _sums_of(points, chosen, memory):
-    """Summed distances of chosen points in double precision, by blocks."""
-    size = _block_size(points.shape[1], memory, bytes_per_value=8)
-    sums = np.zeros(len(chosen))
+def _sums_of(rows, chosen, size):
+    """The same for chosen points."""
+    totals = np.zeros((2, len(chosen)))
     for first in range(0, len(chosen), size):
-        rows = points[chosen[first : first + size]].astype("float64")
-        for start in range(0, len(points), size):
-            columns = points[start : start + size].astype("float64")
-            sums[first : first + size] += pairwise_distances(rows, columns).sum(axis=1)
-    return sums
+        part = chosen[first : first + size]
+        block = rows[part]
+        for start in range(0, len(rows), size):
+            other = slice(start, start + size)
+            for total, values in zip(
+                totals, rows.distances(part, block, other, rows[other]), strict=True
+            ):
+                total[first : first + size] += values.sum(axis=1)
+    return totals
+
+
+def _first_copies(points, chosen):
+    """The chosen points without copies of earlier ones, which cannot come before them."""
+    first = {}
+    for index in chosen:
+        first.setdefault(hashlib.sha256(points[index].tobytes()).digest(), index)
+    return np.array(list(first.values()))
 
 
 def _exact_minimum(points, candidates):
     """The candidate with the smallest correctly rounded sum; the lowest of several."""
-    best, smallest, seen = None, math.inf, set()
+    best, smallest = None, math.inf
     for index in candidates:
-        point = points[index].astype("float64")
-        # A copy of an earlier candidate cannot come before it.
-        key = point.tobytes()
-        if key in seen:
-            continue
-        seen.add(key)
         total = math.fsum(
             distance
             for start in range(0, len(points), 256)
-            for distance in _distances_to(points[start : start + 256], point)
+            for distance in np.sqrt(
+                _squares(points[start : start + 256] - points[index].astype("float64"))
+            )
         )
         if total < smallest:
             best, smallest = int(index), total
     return best
 
 
-def _distances_to(points, point):
-    differences = points.astype("float64") - point
-    return np.sqrt(_norms(differences))
+def _squares(rows):
+    return np.einsum("ij,ij->i", rows, rows)
 
 
-def _norms(points):
-    return np.einsum("ij,ij->i", points, points)
-
-
-def _block_size(width, memory, bytes_per_value):
+def _block_size(width, memory):
     """Rows in a block so that two blocks and their distances take half of `memory`."""
-    rows = memory / 2 / (bytes_per_value * 3 * width)
-    return int(min(max(rows, 1), 4096, math.sqrt(memory / 2 / (bytes_per_value * 3))) or 1)
+    # Each value is there in double precision and once more while it is made.
+    rows = memory / 2 / (8 * 3 * width)
+    return int(min(max(rows, 1), 4096, math.sqrt(memory / 2 / (8 * 4))) or 1)

@@ -61,6 +61,42 @@ def test_blocks_are_right_far_from_the_origin():
     assert euclidean_medoid(points, memory=64) == _brute_force(points)
 
 
+@pytest.mark.parametrize("offset", [1e7, 1e8, -1e12])
+def test_both_ways_are_right_far_from_the_origin(offset):
+    points = offset + np.random.default_rng(0).normal(size=(60, 5))
+    assert euclidean_medoid(points) == _brute_force(points)
+    assert euclidean_medoid(points, memory=64) == _brute_force(points)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_tiny_and_huge_points(scale):
+    points = scale * np.random.default_rng(1).normal(size=(40, 6))
+    assert euclidean_medoid(points) == _brute_force(points)
+    assert euclidean_medoid(points, memory=64) == _brute_force(points)
+
+
+def test_many_copies_of_two_wide_points():
+    # Single precision sees a distance between copies, and all of them err to
+    # one side; the majority must win still.
+    points = np.full((1801, 3072), 100, "uint8")
+    points[:900] = 103
+    assert euclidean_medoid(points, memory=2**24) == 900
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 40, 255]),
+)
+def test_copies_of_wide_points(copies, seed, spread):
+    kinds = np.random.default_rng(seed).integers(0, spread + 1, (5, 3072)).astype("uint8")
+    points = kinds[copies]
+    between = np.sqrt(((kinds[:, np.newaxis].astype("float64") - kinds) ** 2).sum(axis=-1))
+    sums = [math.fsum(between[i, j] for j in copies) for i in copies]
+    assert euclidean_medoid(points, memory=2**18) == sums.index(min(sums))
+
+
 def test_equal_points_give_the_first():
     points = np.full((30, 4), 7, "uint8")
     assert euclidean_medoid(points) == 0
@@ -100,6 +136,15 @@ def test_hamming_is_exact(bits):
     np.testing.assert_array_equal(hamming_distances(packed, packed), distances)
     sums = [sum(row) for row in distances]
     assert hamming_medoid(packed) == sums.index(min(sums))
+
+
+def test_hamming_distances_of_more_than_one_chunk():
+    generator = np.random.default_rng(0)
+    a, b = (generator.integers(0, 256, (n, 4000), "uint8") for n in (300, 270))
+    differing = np.unpackbits(a[:, np.newaxis, :50] ^ b[:, :50], axis=2).sum(axis=2)
+    a[:, 50:] = b[0, 50:]
+    b[:, 50:] = b[0, 50:]
+    np.testing.assert_array_equal(hamming_distances(a, b), differing)
 
 
 def test_k_medoids_of_separate_groups():
