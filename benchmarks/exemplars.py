@@ -108,9 +108,8 @@ def _engine(engine, task):
 
         if task == "bits, hamming":
             return hamming_medoid
-        # So little memory that blocks are used from 5,000 images on; below, the
-        # rival itself serves.
-        return lambda data: euclidean_medoid(data, memory=2**28)
+        # With the default budget the rival itself serves up to 5,000 images.
+        return euclidean_medoid
     if engine == "scikit-learn-extra":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

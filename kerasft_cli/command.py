@@ -225,6 +225,7 @@ def reproduce():
     show_default=True,
     help="Images in each of the two sets.",
 )
+@_image_options
 @click.option("--out", metavar="DIR", default="docs/results", show_default=True)
 def table1(**options):
     """Matches between rankings with and without pairs, on MODEL.
@@ -255,7 +256,7 @@ def main(arguments=None):
     except click.ClickException as error:
         _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        print("Interrupted; nothing was written.", file=sys.stderr)
+        print("Interrupted; no file was left half-written.", file=sys.stderr)
         sys.exit(130)
     except (ValueError, TypeError, OSError, MemoryError) as error:
         _fail(str(error) or type(error).__name__)

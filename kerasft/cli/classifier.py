@@ -100,6 +100,19 @@ class Classifier:
         """Images 0–255 as float32 in the range that the model takes."""
         return _scale(images, self.pixels)
 
+    def model_of_bytes(self):
+        """The model for images 0–255, whatever range its own are in."""
+        if self.pixels == "0..255":
+            return self.model
+        offset, scale = _PIXELS[self.pixels]
+        return keras.Sequential(
+            [
+                keras.Input(self.model.inputs[0].shape[1:]),
+                keras.layers.Rescaling(scale, offset),
+                self.model,
+            ]
+        )
+
     def predict(self, images):
         """Classes of images 0–255, `(images,)` int64."""
         return predict_classes(self.model, self.to_pixels(images))

@@ -58,15 +58,16 @@ def run(
     with output_folder(out, force) as staging:
         ranking.save(staging / "ranking.json")
         ranking.to_frame().to_csv(staging / "ranking.csv", index=False)
-    _print(ranking)
+    _print(ranking, unpaired)
     Console().print(
         f"Wrote {pathlib.Path(out)}/ranking.csv and ranking.json", markup=False, soft_wrap=True
     )
 
 
-def _print(ranking):
+def _print(ranking, unpaired):
     pairs = next(iter(ranking.values())).pairs
-    table = Table(title=f"{pairs} {'pair' if pairs == 1 else 'pairs'}", title_justify="left")
+    kind = "exemplar pair" if unpaired else "pair"
+    table = Table(title=f"{pairs} {kind}{'' if pairs == 1 else 's'}", title_justify="left")
     table.add_column("layer")
     table.add_column("filters", justify="right")
     table.add_column("most affected first")

@@ -1,3 +1,5 @@
+import hashlib
+import math
 import pathlib
 
 import pandas as pd
@@ -6,37 +8,46 @@ from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.names import split_names
+from kerasft.cli.output_folder import check_output_folder
 from kerasft.distortions import parse_distortion
-from kerasft.experiments import summarise_table1, table1
+from kerasft.experiments import provenance, summarise_table1, table1
+from kerasft.experiments.table1 import CONFIGURATIONS, KEYS
 from kerasft.files import write_whole
-from kerasft.susceptibility import rank_filters
+from kerasft.susceptibility.rank_filters import Ranker
 
 
-def run(model, data, distortion, layers, subsets, size, out):
+def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
     """The command `kerasft reproduce table1`; arguments are its options."""
     effect = parse_distortion(distortion)
-    names = split_names(layers)
-    classifier = Classifier.load(model)
-    folder = classifier.read(data)
+    out = pathlib.Path(out)
+    check_output_folder(out, force=True)
+    classifier = Classifier.load(model, pixels)
+    network = classifier.model_of_bytes()
+    ranker = Ranker(network, split_names(layers))
+    folder = classifier.read(data, split_names(classes))
     classifier.check_pixels(folder.images, folder.labels)
     if len(folder.images) < 2 * size:
         raise ValueError(
             f"Expected at least {2 * size} images for two sets of --size {size}. "
             f"Received: {len(folder.images)} in {data}."
         )
-    out = pathlib.Path(out)
     file = out / f"table1-{distortion.replace(':', '')}.csv"
-    settings = {"distortion": distortion, "size": size, "images": len(folder.images)}
-    rows = _read_rows(file, settings)
+    settings = {
+        "distortion": distortion,
+        "size": size,
+        "pixels": pixels,
+        "model_sha256": _digest(pathlib.Path(model).read_bytes()),
+        "images_sha256": _digest(folder.images.tobytes()),
+    }
+    rows = _read_rows(file, settings, ranker.layers)
     done = set() if rows is None else set(rows["subset"])
-    reference = None
-    for subset in range(subsets):
-        if subset in done:
-            continue
-        if reference is None:
-            reference = rank_filters(classifier.model, folder.images, effect, layers=names)
-        new = table1(classifier.model, folder.images, effect, reference, subset, size=size)
-        rows = pd.concat([rows, new.assign(**settings)])
+    todo = [subset for subset in range(subsets) if subset not in done]
+    if todo:
+        reference = ranker.rank(folder.images, effect)
+    for subset in todo:
+        new = table1(network, folder.images, effect, reference, subset, size=size)
+        new = new.assign(**settings, **provenance())
+        rows = pd.concat([rows, new])
         out.mkdir(parents=True, exist_ok=True)
         write_whole(file, rows.to_csv(index=False).encode())
     summary = summarise_table1(rows)
@@ -44,21 +55,40 @@ def run(model, data, distortion, layers, subsets, size, out):
     _print(summary, distortion, file)
 
 
-def _read_rows(file, settings):
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _read_rows(file, settings, layers):
     """Rows of an earlier run, `None` where there was none."""
     if not file.exists():
         return None
+    wanted = {(*configuration, layer) for configuration in CONFIGURATIONS for layer in layers}
     try:
-        rows = pd.read_csv(file)
+        # A digest of digits alone is no number.
+        rows = pd.read_csv(file, dtype={"model_sha256": str, "images_sha256": str})
+        numbers = ["subset", "matches", "selected", "chance"]
+        if rows[[*KEYS, *numbers, *settings]].isna().any(axis=None):
+            raise ValueError("empty fields")
+        drawn = {
+            subset: sorted(rows.loc[rows["subset"] == subset, list(KEYS)].itertuples(index=False))
+            for subset in rows["subset"].unique().tolist()
+        }
         same = all((rows[key] == value).all() for key, value in settings.items())
     except (ValueError, KeyError) as error:
         raise ValueError(f"Expected the results of table1 in {file}. Received: {error}.") from error
-    if not same:
-        raise ValueError(
-            f"Expected results with {settings} in {file}. Received: those of other settings; "
-            "give another --out."
-        )
-    return rows
+    if same and set(rows["layer"]) == set(layers):
+        damaged = [subset for subset, found in drawn.items() if found != sorted(wanted)]
+        if damaged:
+            raise ValueError(
+                f"Expected {len(wanted)} rows for each draw in {file}. Received: others for draw "
+                f"{damaged[0]}; remove them or give another --out."
+            )
+        return rows
+    raise ValueError(
+        f"Expected results with {settings} and layers {', '.join(layers)} in {file}. Received: "
+        "those of other settings; give another --out."
+    )
 
 
 def _print(summary, distortion, file):
@@ -72,7 +102,7 @@ def _print(summary, distortion, file):
             str(row.exemplars),
             row.layer,
             f"{row.matches:.1f} of {row.selected}",
-            f"{row.low:.1f} – {row.high:.1f}",
+            "" if math.isnan(row.low) else f"{row.low:.1f} – {row.high:.1f}",
             f"{row.chance:.1f}",
         )
     console = Console()

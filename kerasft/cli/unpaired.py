@@ -1,6 +1,7 @@
 import dataclasses
 
 from kerasft.susceptibility import rank_filters, rank_filters_from_exemplars
+from kerasft.susceptibility.exemplar_features import validate_exemplar_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +33,7 @@ class Unpaired:
                 raise ValueError(f"Expected --unpaired with {named[0]}. Received: no --unpaired.")
             return None
         options = cls(features or "pixels", metric or "euclidean", exemplars or 1)
-        if options.features == "pixels" and options.metric == "hamming":
-            raise ValueError(
-                "Expected --features feature_maps with --metric hamming. Received: pixels, which "
-                "are not binary."
-            )
+        validate_exemplar_options(options.features, options.metric)
         return options
 
 

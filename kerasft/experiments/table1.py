@@ -17,6 +17,9 @@ CONFIGURATIONS = (
     ("feature_maps", "hamming", 25),
 )
 
+# What tells the rows of one draw apart.
+KEYS = ("features", "metric", "exemplars", "layer")
+
 
 def table1(model, images, distortion, reference, subset, *, size=2000, fraction=0.25):
     """Matches between the paired ranking and those from one draw of unpaired images.
@@ -100,13 +103,12 @@ def summarise_table1(rows):
         `pandas.DataFrame`, a row for each configuration and layer, with
         `matches`, `low`, `high`, `selected`, `chance` and `draws`.
     """
-    keys = ["features", "metric", "exemplars", "layer"]
     summary = []
-    for values, group in rows.groupby(keys, sort=False):
+    for values, group in rows.groupby(list(KEYS), sort=False):
         mean, low, high = mean_interval(group["matches"])
         summary.append(
             {
-                **dict(zip(keys, values, strict=True)),
+                **dict(zip(KEYS, values, strict=True)),
                 "matches": round(mean, 2),
                 "low": round(low, 2),
                 "high": round(high, 2),

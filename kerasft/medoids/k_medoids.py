@@ -1,4 +1,3 @@
-import importlib.util
 import warnings
 
 import numpy as np
@@ -7,8 +6,9 @@ import numpy as np
 def k_medoids(distances, k, seed=0):
     """Find k medoids from the matrix of all distances.
 
-    scikit-learn-extra does the work where it is installed (NumPy 1), else
-    kmedoids (FasterPAM). For k = 1 both give a point with the smallest sum.
+    scikit-learn-extra does the work where it is installed and fits the NumPy
+    beside it (NumPy 1), else kmedoids (FasterPAM). For k = 1 both give a point
+    with the smallest sum.
 
     Args:
         distances: `(points, points)`, float64, symmetric.
@@ -30,15 +30,11 @@ def k_medoids(distances, k, seed=0):
         L. Kaufman, P. Rousseeuw, *Clustering by means of medoids*, 1987;
         E. Schubert, P. Rousseeuw, *Fast and eager k-medoids clustering*, 2021.
     """
-    if importlib.util.find_spec("sklearn_extra") is not None:
-        with warnings.catch_warnings():
-            # It asks for scikit-learn's version in a way that is outdated.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            from sklearn_extra.cluster import KMedoids
-
+    estimator = _scikit_learn_extra()
+    if estimator is not None:
         # PAM swaps need two medoids; one is already the best of all points
         # after the initialization.
-        engine = KMedoids(
+        engine = estimator(
             n_clusters=k,
             metric="precomputed",
             method="alternate" if k == 1 else "pam",
@@ -51,3 +47,15 @@ def k_medoids(distances, k, seed=0):
 
         indices = kmedoids.fasterpam(distances, k, random_state=seed, init="build").medoids
     return sorted(int(i) for i in np.asarray(indices))
+
+
+def _scikit_learn_extra():
+    """Its `KMedoids`, or `None` where it is not installed or was built for another NumPy."""
+    with warnings.catch_warnings():
+        # It asks for scikit-learn's version in a way that is outdated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            from sklearn_extra.cluster import KMedoids
+        except (ImportError, ValueError):
+            return None
+    return KMedoids

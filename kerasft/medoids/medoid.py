@@ -49,12 +49,12 @@ def euclidean_medoid(points, memory=2**30):
     if points.dtype.kind == "f" and not np.isfinite(points).all():
         raise ValueError("Expected finite points. Received: NaN or infinity.")
     count, width = points.shape
-    # Distances are there twice inside of k-medoids.
+    # Distances are there twice, inside of k-medoids and for the bounds.
     if 16 * count**2 + 8 * count * width <= memory:
         rows = _Rows(points, count, "float64")
         distances = pairwise_distances(rows[:])
         sums = distances.sum(axis=1)
-        errors = np.array([rows.errors(i, slice(None), distances[i]).sum() for i in range(count)])
+        errors = rows.sums(slice(None), slice(None), distances)[1]
         smallest = (sums + errors)[k_medoids(distances, 1)[0]]
         near = np.flatnonzero(sums - errors <= smallest)
     else:
@@ -67,7 +67,7 @@ def euclidean_medoid(points, memory=2**30):
 
 
 class _Rows:
-    """Points around their mean, the largest of length one, in one precision.
+    """Points around their mean, of length one at most, in one precision.
 
     There the squared distance |a|² + |b|² − 2ab loses the fewest digits.
     """
@@ -75,59 +75,72 @@ class _Rows:
     def __init__(self, points, size, dtype):
         blocks = [slice(start, start + size) for start in range(0, len(points), size)]
         mean = sum(points[b].sum(axis=0, dtype="float64") for b in blocks) / len(points)
-        squares = np.concatenate([_squares(points[b] - mean) for b in blocks])
-        self._points, self._mean = points, mean
-        self._scale = math.sqrt(squares.max()) or 1.0
-        self._dtype = np.dtype(dtype)
-        self.squares = (squares / self._scale**2).astype(dtype)
+        self._points, self._dtype = points, np.dtype(dtype)
+        # Pixels of 8 bits are exact in single precision, other numbers may need double.
+        self._mean = mean.astype(np.result_type(points.dtype, dtype))
+        squares = np.concatenate([_squares(points[b] - self._mean) for b in blocks])
+        # By a power of two nothing is rounded.
+        self._shrink = 0.5 ** math.ceil(math.log2(math.sqrt(squares.max()) or 1.0))
+        self.squares = np.concatenate([_squares(self[b]) for b in blocks]).astype(dtype)
         limits = np.finfo(dtype)
-        # Of two squares and an inner product with their rounded factors,
-        # relative to |a|² + |b|².
-        self._relative_error = self._dtype.type((points.shape[1] + 16) * limits.eps)
+        # Of an inner product of so many values, with rounded factors.
+        self._relative_error = (points.shape[1] + 16) * limits.eps
         self._smallest = limits.tiny * points.shape[1]
+        # Of a sum over a block.
+        self._sum_error = size * limits.eps
 
     def __len__(self):
         return len(self._points)
 
     def __getitem__(self, part):
-        return ((self._points[part] - self._mean) / self._scale).astype(self._dtype)
+        rows = self._points[part] - self._mean
+        rows *= self._shrink
+        return rows.astype(self._dtype, copy=False)
 
-    def distances(self, first, rows, second, columns):
-        """Distances of two blocks, and bounds of their errors."""
-        squared = rows @ columns.T
-        squared *= -2
-        squared += self.squares[first, np.newaxis]
-        squared += self.squares[second]
-        np.maximum(squared, 0, out=squared)
-        distances = np.sqrt(squared, out=squared)
-        return distances, self.errors(first, second, distances)
+    def left(self, part):
+        """Rows whose products with those of `right` are squared distances."""
+        rows = self[part]
+        return np.column_stack([rows * -2, self.squares[part], np.ones_like(rows[:, 0])])
 
-    def errors(self, first, second, distances):
-        """Bounds of the errors of distances."""
-        errors = np.add.outer(self.squares[first], self.squares[second])
-        errors *= self._relative_error
-        errors += self._smallest
-        # An error e of the square is one of e / d of the distance d, and of
-        # √e where d is next to nothing.
-        errors /= np.maximum(distances, np.sqrt(errors))
-        return errors
+    def right(self, part):
+        """See `left`."""
+        rows = self[part]
+        return np.column_stack([rows, np.ones_like(rows[:, 0]), self.squares[part]])
+
+    def sums(self, first, second, distances):
+        """Sums of a block of distances over `second`, and bounds of their errors.
+
+        The square of a distance d errs by e = r (|a|² + |b|²) at most, so d
+        errs by e / d, and by √e where d is next to nothing: by e / max(d, f)
+        for any f up to √e.
+        """
+        floor = np.sqrt(self._relative_error * self.squares[first] + self._smallest)
+        inverse = np.maximum(distances, floor[:, np.newaxis].astype(self._dtype))
+        np.reciprocal(inverse, out=inverse)
+        ones = np.ones_like(self.squares[second])
+        totals = (distances @ ones).astype("float64")
+        errors = self.squares[first] * (inverse @ ones) + inverse @ self.squares[second]
+        errors = errors * self._relative_error + (inverse @ ones) * self._smallest
+        return totals, errors * (1 + self._sum_error) + totals * self._sum_error
+
+
+def _distances(left, right):
+    squared = left @ right.T
+    np.maximum(squared, 0, out=squared)
+    return np.sqrt(squared, out=squared)
 
 
 def _sums_of_all(rows, size):
     """Summed distances of all points and their error bounds, by blocks."""
-    starts = range(0, len(rows), size)
-    blocks = [slice(start, start + size) for start in starts]
+    blocks = [slice(start, start + size) for start in range(0, len(rows), size)]
     totals = np.zeros((2, len(rows)))
     for i in track(range(len(blocks)), len(blocks), "Finding the exemplar"):
-        block = rows[blocks[i]]
+        left = rows.left(blocks[i])
         for j in range(i, len(blocks)):
-            other = block if i == j else rows[blocks[j]]
-            for total, values in zip(
-                totals, rows.distances(blocks[i], block, blocks[j], other), strict=True
-            ):
-                total[blocks[i]] += values.sum(axis=1, dtype="float64")
-                if i != j:
-                    total[blocks[j]] += values.sum(axis=0, dtype="float64")
+            distances = _distances(left, rows.right(blocks[j]))
+            totals[:, blocks[i]] += rows.sums(blocks[i], blocks[j], distances)
+            if i != j:
+                totals[:, blocks[j]] += rows.sums(blocks[j], blocks[i], distances.T)
     return totals
 
 
@@ -136,13 +149,12 @@ def _sums_of(rows, chosen, size):
     totals = np.zeros((2, len(chosen)))
     for first in range(0, len(chosen), size):
         part = chosen[first : first + size]
-        block = rows[part]
+        left = rows.left(part)
         for start in range(0, len(rows), size):
             other = slice(start, start + size)
-            for total, values in zip(
-                totals, rows.distances(part, block, other, rows[other]), strict=True
-            ):
-                total[first : first + size] += values.sum(axis=1)
+            totals[:, first : first + size] += rows.sums(
+                part, other, _distances(left, rows.right(other))
+            )
     return totals
 
 
@@ -171,11 +183,12 @@ def _exact_minimum(points, candidates):
 
 
 def _squares(rows):
-    return np.einsum("ij,ij->i", rows, rows)
+    return np.einsum("ij,ij->i", rows, rows, dtype="float64")
 
 
 def _block_size(width, memory):
     """Rows in a block so that two blocks and their distances take half of `memory`."""
     # Each value is there in double precision and once more while it is made.
-    rows = memory / 2 / (8 * 3 * width)
-    return int(min(max(rows, 1), 4096, math.sqrt(memory / 2 / (8 * 4))) or 1)
+    # Larger blocks than these do not stay in a processor's cache.
+    rows = memory / 2 / (8 * 4 * width)
+    return int(min(max(rows, 1), 2048, math.sqrt(memory / 2 / (8 * 4))) or 1)

@@ -1,5 +1,7 @@
 """What exemplars are chosen by: pixels, or collapsed feature maps of a layer."""
 
+import numbers
+
 import keras
 import numpy as np
 
@@ -27,6 +29,17 @@ def validate_exemplar_options(features, metric):
             "Expected metric 'euclidean' for pixels: the Hamming distance is between feature maps "
             "made binary, and nearly every pixel is over 0. Received: 'hamming'."
         )
+
+
+def validate_memory(memory):
+    """Refuse anything but a positive number of bytes.
+
+    Raises:
+        ValueError: Zero, negative, or not a whole number.
+    """
+    whole = isinstance(memory, numbers.Integral) and not isinstance(memory, bool)
+    if not whole or memory < 1:
+        raise ValueError(f"Expected memory as a positive number of bytes. Received: {memory!r}.")
 
 
 def validate_images(images, name="images"):

@@ -3,7 +3,9 @@ from kerasft.susceptibility.exemplar_features import (
     collapsed_feature_maps,
     validate_exemplar_options,
     validate_images,
+    validate_memory,
 )
+from kerasft.susceptibility.model_input import validate_model, validate_model_input
 
 
 def find_exemplar(
@@ -40,9 +42,9 @@ def find_exemplar(
         Index of the exemplar.
 
     Raises:
-        TypeError: Feature maps without a model or layer.
+        TypeError: Feature maps without a model or layer; not a `keras.Model`.
         ValueError: No images, NaN or infinity, an unknown layer, Hamming on
-            pixels.
+            pixels, images that the model does not take, no bytes to use.
 
     Example:
 
@@ -56,10 +58,13 @@ def find_exemplar(
         Bianchi et al., arXiv 1904.03949, Sections 3.4 and 4.4.
     """
     validate_exemplar_options(features, metric)
+    validate_memory(memory)
     images = validate_images(images)
     if features == "pixels":
         return euclidean_medoid(images.reshape(len(images), -1), memory)
     if model is None or layer is None:
         raise TypeError("Expected a model and a layer for features='feature_maps'. Received: none.")
+    validate_model(model, batch_size)
+    validate_model_input(model, images, "clean")
     rows = collapsed_feature_maps(model, layer, images, metric, batch_size)
     return hamming_medoid(rows) if metric == "hamming" else euclidean_medoid(rows, memory)

@@ -1,4 +1,3 @@
-import numbers
 from contextlib import closing
 
 import keras
@@ -10,6 +9,7 @@ from kerasft.susceptibility.activation import following_layers
 from kerasft.susceptibility.borda import borda_count
 from kerasft.susceptibility.feature_maps import FeatureMaps
 from kerasft.susceptibility.layer_ranking import LayerRanking
+from kerasft.susceptibility.model_input import validate_model, validate_model_input
 from kerasft.susceptibility.pairs import count_rows, stream_pairs
 from kerasft.susceptibility.ranking import FilterRanking
 from kerasft.susceptibility.wasserstein import validate_method, wasserstein_distances
@@ -96,13 +96,7 @@ class Ranker:
         method="sorted",
         keep_distances=False,
     ):
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
-        whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
-        if not whole or batch_size < 1:
-            raise ValueError(
-                f"Expected batch_size as a whole number of at least 1. Received: {batch_size!r}."
-            )
+        validate_model(model, batch_size)
         validate_method(method)
         self.model = model
         self.batch_size = int(batch_size)
@@ -161,7 +155,7 @@ class Ranker:
         """Distances of one batch, for each layer `(pairs, filters)`."""
         # Here for datasets, whose images are not known before.
         for name, images in (("clean", clean), ("distorted", distorted)):
-            _validate_images(self.model, images, name)
+            validate_model_input(self.model, images, name)
         clean_maps = self._feature_maps.compute(clean)
         distorted_maps = self._feature_maps.compute(distorted)
         result = {}
@@ -191,28 +185,5 @@ class Ranker:
             ("clean", "distorted"), (clean, distorted), rows, strict=True
         ):
             if known is not None:
-                _validate_images(self.model, images, name)
+                validate_model_input(self.model, images, name)
         return None if rows[0] is None else -(-rows[0] // self.batch_size)
-
-
-def _validate_images(model, images, name):
-    """Refuse arrays that a model with one input cannot take."""
-    inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1:
-        return
-    expected = tuple(inputs[0].shape)
-    arrays = keras.tree.flatten(images)
-    if len(arrays) != 1:
-        raise ValueError(
-            f"Expected {name} images as one array of shape {expected} as the model "
-            f"{model.name!r} takes. Received: {len(arrays)} arrays."
-        )
-    shape = tuple(arrays[0].shape)
-    fits = len(shape) == len(expected) and all(
-        wanted is None or wanted == got for wanted, got in zip(expected[1:], shape[1:], strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            f"Expected {name} images of shape {expected} as the model {model.name!r} takes. "
-            f"Received: {shape}."
-        )

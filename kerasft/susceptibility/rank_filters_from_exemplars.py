@@ -1,3 +1,5 @@
+import numbers
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import pairwise_distances
@@ -12,8 +14,10 @@ from kerasft.susceptibility.exemplar_features import (
     collapsed_feature_maps,
     validate_exemplar_options,
     validate_images,
+    validate_memory,
 )
 from kerasft.susceptibility.layer_ranking import LayerRanking
+from kerasft.susceptibility.model_input import validate_model_input
 from kerasft.susceptibility.rank_filters import Ranker
 from kerasft.susceptibility.ranking import FilterRanking
 
@@ -82,6 +86,7 @@ def rank_filters_from_exemplars(
         Bianchi et al., arXiv 1904.03949, Section 3.4.
     """
     validate_exemplar_options(features, metric)
+    validate_memory(memory)
     clean = validate_images(clean, "clean images")
     distorted = validate_images(distorted, "distorted images")
     if clean.shape[1:] != distorted.shape[1:]:
@@ -91,6 +96,7 @@ def rank_filters_from_exemplars(
         )
     _validate_exemplars(exemplars, clean, distorted, memory)
     ranker = Ranker(model, layers, batch_size)
+    validate_model_input(model, clean, "clean")
     if features == "pixels":
         rows = [images.reshape(len(images), -1) for images in (clean, distorted)]
         pairs = _exemplar_pairs(rows, "euclidean", exemplars, memory, seed)
@@ -108,14 +114,16 @@ def rank_filters_from_exemplars(
 
 def _validate_exemplars(exemplars, clean, distorted, memory):
     fewest, most = sorted((len(clean), len(distorted)))
-    if isinstance(exemplars, bool) or exemplars != int(exemplars) or not 1 <= exemplars <= fewest:
+    whole = isinstance(exemplars, numbers.Integral) and not isinstance(exemplars, bool)
+    if not whole or not 1 <= exemplars <= fewest:
         raise ValueError(
-            f"Expected exemplars from 1 to {fewest}, the images of the smaller set. "
-            f"Received: {exemplars}."
+            f"Expected exemplars as a whole number from 1 to {fewest}, the images of the smaller "
+            f"set. Received: {exemplars!r}."
         )
-    if exemplars > 1 and 8 * most**2 > memory:
+    # Distances are there twice inside of k-medoids.
+    if exemplars > 1 and 16 * most**2 > memory:
         raise ValueError(
-            f"Expected at most {int((memory / 8) ** 0.5):,} images in a set for several exemplars "
+            f"Expected at most {int((memory / 16) ** 0.5):,} images in a set for several exemplars "
             f"within memory={memory:,} bytes. Received: {most:,}; draw a subset or give more "
             "memory."
         )

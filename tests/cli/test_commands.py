@@ -216,7 +216,7 @@ def test_an_interrupt_leaves_nothing_behind(trained_model, folders, tmp_path):
     threading.Timer(12, process.send_signal, [signal.SIGINT]).start()
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert err.strip().splitlines()[-1] == "Interrupted; nothing was written."
+    assert err.strip().splitlines()[-1] == "Interrupted; no file was left half-written."
     assert list(tmp_path.iterdir()) == []
 
 

@@ -63,7 +63,7 @@ def test_robustify_without_pairs_improves_the_model(kerasft, trained_model, fold
     [
         (("--features", "pixels"), "Expected --unpaired with --features"),
         (("--exemplars", "2"), "Expected --unpaired with --exemplars"),
-        (("--unpaired", "--metric", "hamming"), "--features feature_maps"),
+        (("--unpaired", "--metric", "hamming"), "metric 'euclidean' for pixels"),
         (("--unpaired", "--exemplars", "101"), "from 1 to 100"),
         (("--unpaired", "--exemplars", "0"), "0"),
         (("--unpaired", "--features", "edges"), "'edges'"),
@@ -117,11 +117,78 @@ def test_table1_keeps_results_of_other_settings(kerasft, trained_model, folders,
     assert status == 2
     assert "other settings" in err
     assert file.read_bytes() == before
-    file.write_text("nonsense")
+    status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--layers", "conv2")
+    assert status == 2
+    assert "layers conv2" in err
+    other = tmp_path / "other.keras"
+    model = keras.saving.load_model(trained_model)
+    model.get_layer("conv1").bias.assign_add([1.0] * 32)
+    model.save(other)
+    status, _, err = _table1(kerasft, other, folders, tmp_path)
+    assert status == 2
+    assert "other settings" in err
+    status, _, err = kerasft(
+        "reproduce", "table1", trained_model, "--data", folders / "blurred",
+        "--distortion", "blur:1.2", "--layers", "conv1", "--size", 30, "--out", tmp_path,
+    )  # fmt: skip
+    assert status == 2
+    assert "other settings" in err
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: "nonsense", "'subset'"),
+        (lambda text: text.replace("subset", "draw", 1), "'subset'"),
+        (lambda text: text[: text.rindex("\n", 0, -1) + 1], "Received: others for draw 0"),
+        (lambda text: text[: text.rindex("pixels,euclidean,25") + 20] + "\n", "empty fields"),
+        (lambda text: "", "No columns"),
+    ],
+)
+def test_table1_refuses_damaged_results(kerasft, trained_model, folders, tmp_path, damage, message):
+    _table1(kerasft, trained_model, folders, tmp_path, "--subsets", 1)
+    file = tmp_path / "table1-blur1.2.csv"
+    damaged = damage(file.read_text())
+    file.write_text(damaged)
     status, _, err = _table1(kerasft, trained_model, folders, tmp_path)
     assert status == 2
-    assert "Expected the results of table1" in err
-    assert file.read_text() == "nonsense"
+    assert message in err
+    assert file.read_text() == damaged
+
+
+def test_table1_refuses_early(kerasft, trained_model, folders, tmp_path):
+    taken = tmp_path / "file"
+    taken.write_text("kept")
+    status, _, err = _table1(kerasft, trained_model, folders, taken)
+    assert (status, taken.read_text()) == (2, "kept")
+    assert "which is a file" in err
+    status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--layers", "conv7")
+    assert status == 2
+    assert "'conv7'" in err
+
+
+def test_table1_of_a_model_that_takes_other_pixels(kerasft, trained_model, folders, tmp_path):
+    inner = keras.saving.load_model(trained_model)
+    inputs = keras.Input((8, 8, 1))
+    model = keras.Model(inputs, inner(keras.layers.Rescaling(127.5, 127.5)(inputs)))
+    model.save(tmp_path / "unit.keras")
+    status, _, err = _table1(
+        kerasft, trained_model, folders, tmp_path / "a", "--pixels", "0..1",
+    )  # fmt: skip
+    assert status == 2
+    assert "--pixels 0..255" in err
+    status, _, _ = _table1(
+        kerasft, tmp_path / "unit.keras", folders, tmp_path / "a", "--pixels", "-1..1",
+        "--subsets", 1,
+    )  # fmt: skip
+    assert status == 0
+    _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 1)
+    unit, bytes_ = (
+        pd.read_csv(tmp_path / name / "table1-blur1.2.csv").drop(columns=["pixels", "model_sha256"])
+        for name in "ab"
+    )
+    pd.testing.assert_frame_equal(unit, bytes_)
 
 
 def test_table1_needs_two_disjoint_sets(kerasft, trained_model, folders, tmp_path):

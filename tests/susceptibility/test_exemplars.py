@@ -135,6 +135,12 @@ def test_a_ranking_without_votes_is_saved_tabled_and_selected_from(model, images
         ({"exemplars": 36}, "from 1 to 35"),
         ({"exemplars": 0}, "from 1 to 35"),
         ({"exemplars": 2, "memory": 1000}, "Received: 40"),
+        ({"exemplars": 2.0}, "Received: 2.0"),
+        ({"exemplars": "two"}, "Received: 'two'"),
+        ({"exemplars": None}, "Received: None"),
+        ({"memory": -1}, "Received: -1"),
+        ({"batch_size": 0}, "Received: 0"),
+        ({"clean": np.ones((3, 8, 8, 3)), "distorted": np.ones((3, 8, 8, 3))}, "as the model"),
         ({"clean": np.zeros((0, 8, 8, 1))}, "clean images of shape"),
         ({"clean": np.full((3, 8, 8, 1), np.nan)}, "clean images with NaN"),
         ({"distorted": np.zeros((3, 8, 9, 1))}, "of one shape"),
@@ -154,3 +160,23 @@ def test_bad_arguments_of_find_exemplar(model, images):
         kerasft.find_exemplar(images[0], features="feature_maps")
     with pytest.raises(ValueError, match="'conv9'"):
         kerasft.find_exemplar(images[0], features="feature_maps", model=model, layer="conv9")
+    with pytest.raises(TypeError, match=r"Expected a keras\.Model\. Received: int"):
+        kerasft.find_exemplar(images[0], features="feature_maps", model=3, layer="conv1")
+    with pytest.raises(ValueError, match=r"batch_size.*Received: 0"):
+        kerasft.find_exemplar(
+            images[0], features="feature_maps", model=model, layer="conv1", batch_size=0
+        )
+    with pytest.raises(ValueError, match="Expected clean images of shape"):
+        kerasft.find_exemplar(
+            images[0].repeat(3, axis=3), features="feature_maps", model=model, layer="conv1"
+        )
+    with pytest.raises(ValueError, match=r"bytes\. Received: -1"):
+        kerasft.find_exemplar(images[0], memory=-1)
+    for bad in (np.zeros((0, 8, 8, 1)), np.full((2, 8, 8, 1), np.inf)):
+        with pytest.raises(ValueError, match="Expected"):
+            kerasft.find_exemplar(bad)
+
+
+def test_one_image_and_equal_images_are_their_own_exemplar(images):
+    assert kerasft.find_exemplar(images[0][:1]) == 0
+    assert kerasft.find_exemplar(images[0][:1].repeat(9, axis=0)) == 0

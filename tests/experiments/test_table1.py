@@ -1,0 +1,58 @@
+"""Matches between rankings against a count by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasft
+from kerasft.experiments import provenance, summarise_table1, table1
+from kerasft.experiments.table1 import CONFIGURATIONS
+
+
+@pytest.fixture(scope="module")
+def rows_and_parts():
+    images, _ = kerasft.datasets.digits()
+    model = kerasft.models.cifar10_cnn((8, 8, 1))
+    blur = kerasft.GaussianBlur(1.0)
+    paired = kerasft.rank_filters(model, images[:80], blur, layers=["conv1"])
+    return table1(model, images, blur, paired, 3, size=40), (model, images, blur, paired)
+
+
+def test_matches_are_those_of_a_draw_made_by_hand(rows_and_parts):
+    rows, (model, images, blur, paired) = rows_and_parts
+    drawn = np.random.default_rng(3).permutation(len(images))[:80]
+    clean, distorted = images[drawn[:40]], blur(images[drawn[40:]])
+    assert not set(drawn[:40]) & set(drawn[40:])
+    for row, (features, metric, exemplars) in zip(rows.itertuples(), CONFIGURATIONS, strict=True):
+        ranking = kerasft.rank_filters_from_exemplars(
+            model, clean, distorted, features=features, metric=metric, layers=["conv1"],
+            exemplars=exemplars, seed=3,
+        )  # fmt: skip
+        top = set(ranking["conv1"].order[:8].tolist())
+        assert row.matches == len(top & set(paired["conv1"].order[:8].tolist()))
+        assert (row.selected, row.chance, row.subset) == (8, 2.0, 3)
+
+
+def test_too_few_images(rows_and_parts):
+    _, (model, images, blur, paired) = rows_and_parts
+    with pytest.raises(ValueError, match=r"at least 80 images\. Received: 79"):
+        table1(model, images[:79], blur, paired, 0, size=40)
+
+
+def test_the_summary_of_one_draw_has_no_interval_and_of_more_students(rows_and_parts):
+    rows, _ = rows_and_parts
+    single = summarise_table1(rows)
+    assert single["low"].isna().all()
+    twice = pd.concat([rows.assign(matches=2), rows.assign(matches=4, subset=4)])
+    summary = summarise_table1(twice)
+    # Student's t with one degree of freedom: 12.706 standard errors of 1.
+    assert summary["matches"].tolist() == [3.0] * len(CONFIGURATIONS)
+    np.testing.assert_allclose(summary["high"], 3 + 12.71, atol=0.01)
+    assert (summary["draws"] == 2).all()
+
+
+def test_provenance_names_what_ran():
+    import keras
+
+    assert provenance()["keras"] == keras.__version__
+    assert provenance()["date"].count("-") == 2
