@@ -1,5 +1,7 @@
 """What depends on the Keras backend that is in use."""
 
+import os
+
 import keras
 
 
@@ -29,3 +31,22 @@ def predict_without_slow_jit(model):
     jit_compile = default_jit_compile()
     if not model.compiled and jit_compile != "auto":
         model.jit_compile = jit_compile
+
+
+def limit_threads():
+    """Keep a worker process to its share of the machine's threads.
+
+    joblib and Dask tell their workers by `OMP_NUM_THREADS`. PyTorch obeys it
+    by itself, TensorFlow only when told, before it starts; where the variable
+    is not set or TensorFlow runs already, nothing changes.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if not threads.isdigit() or keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(int(threads))
+        tf.config.threading.set_inter_op_parallelism_threads(int(threads))
+    except RuntimeError:  # It runs already.
+        return

@@ -1,6 +1,9 @@
-"""Labelled images: embedded digits and image folders."""
+"""Labelled images: embedded digits, CIFAR and image folders."""
 
+from kerasft.datasets.cifar10 import cifar10
+from kerasft.datasets.cifar100 import cifar100
 from kerasft.datasets.digits import digits
+from kerasft.datasets.image_dataset import ImageDataset
 from kerasft.datasets.image_folder import (
     ImageFolder,
     list_image_folder,
@@ -10,7 +13,10 @@ from kerasft.datasets.image_folder import (
 from kerasft.datasets.split import stratified_split
 
 __all__ = [
+    "ImageDataset",
     "ImageFolder",
+    "cifar10",
+    "cifar100",
     "digits",
     "list_image_folder",
     "load_image_folder",

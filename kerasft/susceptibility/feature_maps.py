@@ -63,20 +63,33 @@ class FeatureMaps(keras.Model):
             Dictionary from name to an array `(images, values, filters)`. A
             layer that is called several times gives the values of all calls.
         """
-        outputs = self.predict_on_batch(images)
         return {
             name: np.concatenate(
-                [_channels_last(maps, self.chains[name][0]) for maps in calls], axis=1
+                [maps.reshape(len(maps), -1, maps.shape[-1]) for maps in calls], axis=1
             )
+            for name, calls in self.compute_calls(images).items()
+        }
+
+    def compute_calls(self, images):
+        """Feature maps of one batch, each call of a layer apart.
+
+        Args:
+            images: A batch of what `model` takes.
+
+        Returns:
+            Dictionary from name to a list of arrays `(images, height, width,
+            filters)`, one for each time the model calls the layer.
+        """
+        outputs = self.predict_on_batch(images)
+        return {
+            name: [_channels_last(maps, self.chains[name][0]) for maps in calls]
             for name, calls in outputs.items()
         }
 
 
 def _channels_last(maps, layer):
     maps = np.asarray(maps)
-    if layer.data_format == "channels_first":
-        maps = np.moveaxis(maps, 1, -1)
-    return maps.reshape(len(maps), -1, maps.shape[-1])
+    return np.moveaxis(maps, 1, -1) if layer.data_format == "channels_first" else maps
 
 
 @contextlib.contextmanager

@@ -81,6 +81,44 @@ def rank_filters(
     return ranker.rank(clean, distorted)
 
 
+def convolution_chains(model, layers=None, after_activation=False):
+    """The convolution layers whose feature maps are wanted, for `FeatureMaps`.
+
+    Args:
+        model: A built `keras.Model`.
+        layers: Names of `Conv2D` layers of it. Default: all.
+        after_activation: Add the batch normalization and activation that
+            follow each convolution.
+
+    Returns:
+        Dictionary from the shortest unique name to a list: the convolution,
+        then the layers that finish it; in the order asked for.
+
+    Raises:
+        TypeError: One name instead of a list.
+        ValueError: No layers, an unknown layer or not a `Conv2D`, or with
+            `after_activation` a model whose wiring is not known.
+    """
+    found = named_layers(model)
+    if layers is None:
+        paths = [p for p, layer in found.items() if isinstance(layer, keras.layers.Conv2D)]
+        if not paths:
+            raise ValueError(f"Expected a model with Conv2D layers. Received: {model.name!r}.")
+    else:
+        if isinstance(layers, str):
+            raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
+        paths = list(dict.fromkeys(find_convolution(name, found) for name in layers))
+        if not paths:
+            raise ValueError("Expected the name of at least one layer. Received: none.")
+    return {
+        short_name(path, found): [
+            found[path],
+            *(following_layers(model, path) if after_activation else ()),
+        ]
+        for path in paths
+    }
+
+
 class Ranker:
     """Ranks the filters of one model, any number of times.
 
@@ -102,24 +140,7 @@ class Ranker:
         self.batch_size = int(batch_size)
         self.method = method
         self.keep_distances = keep_distances
-        found = named_layers(model)
-        if layers is None:
-            paths = [p for p, layer in found.items() if isinstance(layer, keras.layers.Conv2D)]
-            if not paths:
-                raise ValueError(f"Expected a model with Conv2D layers. Received: {model.name!r}.")
-        else:
-            if isinstance(layers, str):
-                raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
-            paths = list(dict.fromkeys(find_convolution(name, found) for name in layers))
-            if not paths:
-                raise ValueError("Expected the name of at least one layer. Received: none.")
-        chains = {
-            short_name(path, found): [
-                found[path],
-                *(following_layers(model, path) if after_activation else ()),
-            ]
-            for path in paths
-        }
+        chains = convolution_chains(model, layers, after_activation)
         self.layers = list(chains)
         self._feature_maps = FeatureMaps(model, chains)
 

@@ -1,0 +1,128 @@
+"""The networks that experiments start from: trained once on clean images, then kept."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import keras
+
+from kerasft.backend import default_jit_compile
+from kerasft.files import write_whole
+from kerasft.models import all_conv_net, cifar10_cnn
+from kerasft.progress import track
+
+# Makers, called with the number of classes and the shape of an image.
+NETWORKS = {
+    "all_conv_net": lambda classes, shape: all_conv_net(classes, shape),
+    "cifar10_cnn": lambda classes, shape: cifar10_cnn(shape, classes),
+}
+
+# The layers that the paper tunes.
+TUNED_LAYERS = {
+    "all_conv_net": ("conv1", "conv2", "conv3"),
+    "cifar10_cnn": ("conv1", "conv2"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """How a network is trained on clean images (paper, Section 4.3).
+
+    Adam with its standard hyper-parameters, cross-entropy, early stopping on
+    the validation loss; the weights of the best epoch are kept.
+
+    Attributes:
+        network: `"cifar10_cnn"` or `"all_conv_net"`.
+        epochs: At most this many epochs.
+        patience: Epochs without a lower validation loss before stopping.
+        batch_size: Images in a step.
+        seed: Seed of weights, dropout and order.
+    """
+
+    network: str
+    epochs: int = 200
+    patience: int = 15
+    batch_size: int = 64
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.network not in NETWORKS:
+            raise ValueError(
+                f"Expected a network of {', '.join(sorted(NETWORKS))}. Received: {self.network!r}."
+            )
+
+    def name(self, store):
+        """File name without its ending, with what tells this baseline from others."""
+        settings = json.dumps([dataclasses.asdict(self), store.digest], sort_keys=True)
+        return f"{self.network}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
+
+
+def train_baseline(baseline, store, cache):
+    """Train a baseline, or find it trained already.
+
+    After every epoch the training is written down, so a stopped one goes on
+    where it stopped and ends as if it had not been.
+
+    Args:
+        baseline: A `Baseline`.
+        store: The `ImageStore` of clean images.
+        cache: Folder of trained baselines.
+
+    Returns:
+        Path of the `.keras` file. Beside it, `.json` has the losses and
+        accuracies of every epoch.
+    """
+    cache = pathlib.Path(cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"{baseline.name(store)}.keras"
+    if path.exists():
+        return path
+    log_file = path.with_suffix(".json")
+    epochs = json.loads(log_file.read_text())["epochs"] if log_file.exists() else []
+
+    def checkpoint(epoch):
+        return cache / f".{path.stem}.epoch-{epoch}.keras"
+
+    keras.utils.set_random_seed(baseline.seed)
+    if epochs:
+        model = keras.saving.load_model(checkpoint(len(epochs)))
+    else:
+        model = NETWORKS[baseline.network](store.classes, store.image_shape)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    # Not kept in the file.
+    model.jit_compile = default_jit_compile()
+    train, validation = (
+        store.train(rows) for rows in (store.training_rows(), store.validation_rows())
+    )
+    remaining = range(len(epochs), baseline.epochs)
+    for epoch in track(remaining, len(remaining), f"Training {baseline.network}"):
+        if epoch - _best(epochs) >= baseline.patience:
+            break
+        # By epoch, so that the order of images does not depend on a restart.
+        keras.utils.set_random_seed(baseline.seed * 100_000 + epoch)
+        history = model.fit(
+            *train, batch_size=baseline.batch_size, validation_data=validation, verbose=0
+        )
+        epochs.append({name: float(values[0]) for name, values in history.history.items()})
+        model.save(checkpoint(epoch + 1))
+        # From here on the epoch counts.
+        settings = {**dataclasses.asdict(baseline), "images": store.digest}
+        text = json.dumps({"baseline": settings, "epochs": epochs}, indent=1)
+        write_whole(log_file, f"{text}\n".encode())
+        for old in range(1, epoch + 1):
+            if old != _best(epochs):
+                checkpoint(old).unlink(missing_ok=True)
+    best = keras.saving.load_model(checkpoint(_best(epochs)), compile=False)
+    staging = cache / f".{path.stem}.best.keras"
+    best.save(staging)
+    staging.replace(path)
+    for epoch in range(1, len(epochs) + 1):
+        checkpoint(epoch).unlink(missing_ok=True)
+    return path
+
+
+def _best(epochs):
+    """Number of the epoch with the lowest validation loss, from 1; 0 before the first."""
+    losses = [epoch["val_loss"] for epoch in epochs]
+    return losses.index(min(losses)) + 1 if losses else 0

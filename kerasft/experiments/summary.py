@@ -1,0 +1,35 @@
+import pandas as pd
+
+from kerasft.statistics import mean_interval
+
+
+def mean_intervals(rows, keys, values):
+    """Means and 95% intervals of repeated runs.
+
+    Args:
+        rows: `pandas.DataFrame`, a row for each run.
+        keys: Columns that tell the groups apart.
+        values: Columns to average; empty fields are left out.
+
+    Returns:
+        `pandas.DataFrame`, a row for each group in order of appearance: the
+        keys, each value with `<value>_low` and `<value>_high`, and `seeds`,
+        the number of runs. A single run has no interval.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from kerasft.experiments.summary import mean_intervals
+    >>> rows = pd.DataFrame({"method": ["a", "a"], "accuracy": [0.5, 0.7]})
+    >>> mean_intervals(rows, ["method"], ["accuracy"])["accuracy"].round(2).tolist()
+    [0.6]
+    """
+    summary = []
+    for names, group in rows.groupby(list(keys), sort=False):
+        row = dict(zip(keys, names, strict=True))
+        for value in values:
+            present = group[value].dropna()
+            mean, low, high = mean_interval(present) if len(present) else (float("nan"),) * 3
+            row |= {value: mean, f"{value}_low": low, f"{value}_high": high}
+        summary.append({**row, "seeds": len(group)})
+    return pd.DataFrame(summary).round(5)
