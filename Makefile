@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 
 NUMPY2 ?= .venv-numpy2
 
-.PHONY: demo test test-numpy2 lint types docs bench clean
+.PHONY: demo test test-numpy2 lint types docs bench reproduce-quick results clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kerasft demo --force
@@ -35,6 +35,25 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/exemplars.py
 
+# Every experiment of the paper at toy size, on the embedded digits.
+QUICK = $(BIN)/kerasft reproduce
+QUICK_OPTIONS = --dataset digits --baseline-epochs 8 --cache $(QUICK_OUT)/cache --out $(QUICK_OUT)/results
+reproduce-quick: QUICK_OUT := $(shell mktemp -d)
+reproduce-quick: $(VENV)/.installed
+	$(QUICK) figure4 $(QUICK_OPTIONS) --distortions blur:1,awgn:25 --pairs 200
+	$(QUICK) overlap $(QUICK_OPTIONS) --distortions blur:1,awgn:25 --pairs 200
+	$(QUICK) figure5 $(QUICK_OPTIONS) --distortions blur:1 --sizes 50,100 --seeds 2
+	$(QUICK) figure6 $(QUICK_OPTIONS) --distortions blur:1 --size 50 --seeds 1
+	$(QUICK) transfer $(QUICK_OPTIONS) --distortions blur:1,awgn:25 --size 50 --seeds 1
+	$(QUICK) selection $(QUICK_OPTIONS) --distortions blur:1 --sizes 50 --seeds 1
+	$(QUICK) report --out $(QUICK_OUT)/results
+	rm -r $(QUICK_OUT)
+
+# Every summary, figure and text of the experiments anew, from the runs in docs/results.
+results: $(VENV)/.installed
+	$(BIN)/kerasft reproduce report
+	$(BIN)/python scripts/readme_results.py
+
 clean:
 	rm -rf $(VENV) $(NUMPY2) site kerasft-demo
 
@@ -48,7 +67,7 @@ $(NUMPY2)/.installed: setup.cfg setup.py pyproject.toml
 	$(PYTHON) -m venv $(NUMPY2)
 	$(NUMPY2)/bin/python -m pip install --quiet "numpy>=2" kmedoids "keras>=3.14" tensorflow \
 		scipy pandas scikit-learn pillow matplotlib jinja2 click rich \
-		pytest hypothesis pytest-xdist
+		joblib pytest hypothesis pytest-xdist "dask[distributed]"
 	$(NUMPY2)/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from kerasft_cli.quiet_start import start_backend_quietly
+from kerasft_cli.quiet_start import quiet_workers, start_backend_quietly
 
 _EXISTING_OUT = "Write into OUT even if it exists; files of the same names are replaced."
 
@@ -197,7 +197,148 @@ def evaluate(**options):
 
 @cli.group()
 def reproduce():
-    """Repeat an experiment of the paper (arXiv 1904.03949)."""
+    """Repeat an experiment of the paper (arXiv 1904.03949).
+
+    Every run is written when it is done; a command that was stopped goes on
+    where it stopped. Each experiment writes its runs as CSV, and from them a
+    summary, a figure and a short text.
+
+    \b
+    Examples:
+      kerasft reproduce figure5 --data cifar-10-python.tar.gz --distortions awgn:15
+      kerasft reproduce figure4 --dataset digits --distortions blur:1 --out digits
+    """
+
+
+def _experiment(*grid):
+    """A command for an experiment: what all share, and its own grid."""
+
+    def decorate(function):
+        command = function
+        for option in reversed((*_EXPERIMENT_OPTIONS, *grid)):
+            command = option(command)
+        return reproduce.command()(command)
+
+    return decorate
+
+
+def _numbers(context, parameter, value):
+    """`100,500` as integers."""
+    if value is None:
+        return None
+    if not all(part.strip().isdigit() and int(part) > 0 for part in value.split(",")):
+        raise click.BadParameter(f"expected whole numbers separated by commas, not {value!r}")
+    return tuple(dict.fromkeys(int(part) for part in value.split(",")))
+
+
+def _texts(context, parameter, value):
+    """`a,b` as texts."""
+    return None if value is None else tuple(dict.fromkeys(p.strip() for p in value.split(",")))
+
+
+_EXPERIMENT_OPTIONS = (
+    click.option(
+        "--dataset",
+        type=click.Choice(["cifar10", "cifar100", "digits"]),
+        default="cifar10",
+        show_default=True,
+        help="Images; digits are embedded.",
+    ),
+    click.option(
+        "--data",
+        metavar="PATH",
+        help="CIFAR as the official archive, its folder, or folders train/<class> and "
+        "test/<class>. Default: downloaded by Keras.",
+    ),
+    click.option(
+        "--network",
+        type=click.Choice(["cifar10_cnn", "all_conv_net"]),
+        default="cifar10_cnn",
+        show_default=True,
+    ),
+    click.option(
+        "--baseline-epochs",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        help="At most so many to train the network on clean images.",
+    ),
+    click.option(
+        "--cache",
+        metavar="DIR",
+        default="kerasft-cache",
+        show_default=True,
+        help="Trained networks and unpacked images.",
+    ),
+    click.option("--out", metavar="DIR", default="docs/results", show_default=True),
+    click.option(
+        "--jobs", type=click.IntRange(min=1), help="Runs at a time. Default: one for each core."
+    ),
+    click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster to run on."),
+    click.option(
+        "--distortions", metavar="A,B,…", callback=_texts, help="Such as blur:1,awgn:central."
+    ),
+)
+_SEEDS = click.option("--seeds", type=click.IntRange(min=1), help="Repetitions. Default: 3.")
+_SIZES = click.option(
+    "--sizes", metavar="N,N,…", callback=_numbers, help="Distorted training images."
+)
+_SIZE = click.option("--size", type=click.IntRange(min=1), help="Distorted training images.")
+_PAIRS = click.option(
+    "--pairs", type=click.IntRange(min=5), help="Pairs of images that vote. Default: 40000."
+)
+
+
+@_experiment(_PAIRS)
+def figure4(**options):
+    """Borda counts of the first layer, and how concentrated they are."""
+    _run_experiment("figure4", **options)
+
+
+@_experiment(_PAIRS)
+def overlap(**options):
+    """Agreement of the most affected filters between distortions and levels."""
+    _run_experiment("overlap", **options)
+
+
+@_experiment(
+    _SIZES,
+    _SEEDS,
+    click.option(
+        "--methods",
+        metavar="A,B,…",
+        callback=_texts,
+        help="most, least, random, all; further: 'first layer whole', 'most, first layer', …",
+    ),
+)
+def figure5(**options):
+    """Accuracy against the number of distorted training images."""
+    _run_experiment("figure5", **options)
+
+
+@_experiment(_SIZE, _SEEDS)
+def figure6(**options):
+    """Disparity of binary feature maps before and after fine-tuning."""
+    _run_experiment("figure6", **options)
+
+
+@_experiment(_SIZE, _SEEDS)
+def transfer(**options):
+    """Fine-tune on one distortion, test on every other."""
+    _run_experiment("transfer", **options)
+
+
+@_experiment(_SIZES, _SEEDS)
+def selection(**options):
+    """How many filters to fine-tune, and chosen by which rule."""
+    _run_experiment("selection", **options)
+
+
+@reproduce.command()
+@click.option("--out", metavar="DIR", default="docs/results", show_default=True)
+def report(out):
+    """Make every summary, figure and text anew from the runs in a folder."""
+    _run("experiment_report", out=out)
 
 
 @reproduce.command()
@@ -233,7 +374,12 @@ def table1(**options):
     Every draw is written when it is done; a command that was stopped goes on
     where it stopped.
     """
-    _run("reproduce", **options)
+    _run("table1", **options)
+
+
+def _run_experiment(name, **options):
+    with quiet_workers():
+        _run("experiment", experiment=name, **options)
 
 
 def _run(command, **options):

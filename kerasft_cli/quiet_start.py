@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import os
 import sys
@@ -31,5 +32,31 @@ def start_backend_quietly():
             os.write(terminal, chatter.read())
             raise
         finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+@contextlib.contextmanager
+def quiet_workers():
+    """Keep what worker processes write to standard error off the terminal.
+
+    They start TensorFlow too, each with its chatter, in the middle of a
+    progress bar. What they raise reaches this process all the same, whose own
+    messages are shown.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    shown = sys.stderr
+    with (
+        open(os.devnull, "w") as nowhere,
+        os.fdopen(os.dup(terminal), "w", encoding=shown.encoding, errors="replace") as own,
+    ):
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = own
+        try:
+            yield
+        finally:
+            own.flush()
+            sys.stderr = shown
             os.dup2(terminal, 2)
             os.close(terminal)

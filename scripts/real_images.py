@@ -6,7 +6,7 @@
 
 `photographs`: the CIFAR-10 image files (`cifar10/train/<class>/*.jpg`,
 `cifar10/test/<class>/*.jpg`) under noise of σ = 15, with the network of
-`train_cifar10_baseline.py`. 500 distorted images from the network's own 40,000
+`train_baseline.py`. 500 distorted images from the network's own 40,000
 training images are trained on and 1,000 from its 10,000 validation images stop
 the training; once more with the 500 alone, a fifth of them held out.
 

@@ -6,7 +6,6 @@ import pathlib
 import pickle
 import tarfile
 import tempfile
-import zlib
 
 import numpy as np
 
@@ -104,12 +103,20 @@ def _unpacked(path, form):
             with tarfile.open(path) as archive:
                 # No links or paths that lead out of the folder.
                 archive.extractall(folder, filter="data")
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+                # On to the end of the compressed file, where its checksum is.
+                while archive.fileobj.read(2**20):
+                    pass
+        except Exception as error:  # A damaged archive raises nearly anything.
             raise ValueError(
                 f"Expected {form.name} as a .tar.gz archive. Received: {path} "
                 f"({_first_line(error)})."
             ) from error
-        yield pathlib.Path(folder)
+        try:
+            yield pathlib.Path(folder)
+        except (FileNotFoundError, ValueError) as error:
+            # The temporary folder means nothing to whoever reads the message.
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raise kind(str(error).replace(folder, str(path))) from error
 
 
 def _read_official(form, classes, folder):
@@ -144,13 +151,17 @@ def _read_batch(file, key, classes):
         and labels.shape == (len(pixels),)
         and labels.dtype.kind in "iu"
         and len(pixels) > 0
-        and 0 <= labels.min() <= labels.max() < classes
     )
     if not fits:
         raise ValueError(
-            f"Expected rows of {height * width * channels} pixels of uint8 and as many labels "
-            f"from 0 to {classes - 1}. Received: {pixels.dtype} {pixels.shape} and labels "
-            f"{labels.dtype} {labels.shape} in {file}."
+            f"Expected rows of {height * width * channels} pixels of uint8 and as many labels. "
+            f"Received: {pixels.dtype} {pixels.shape} and labels {labels.dtype} {labels.shape} "
+            f"in {file}."
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"Expected labels from 0 to {classes - 1}. Received: {labels.min()} to "
+            f"{labels.max()} in {file}."
         )
     # Stored plane by plane: all reds, then all greens, then all blues.
     images = pixels.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
@@ -217,4 +228,4 @@ def _check_classes(name, expected, received, folder):
 
 
 def _first_line(error):
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    return str(error).strip().partition("\n")[0].rstrip(":.") or type(error).__name__

@@ -79,14 +79,21 @@ def train_baseline(baseline, store, cache):
     if path.exists():
         return path
     log_file = path.with_suffix(".json")
-    epochs = json.loads(log_file.read_text())["epochs"] if log_file.exists() else []
+    log = json.loads(log_file.read_text()) if log_file.exists() else {"epochs": []}
+    epochs = log["epochs"]
 
     def checkpoint(epoch):
         return cache / f".{path.stem}.epoch-{epoch}.keras"
 
+    if not all(checkpoint(epoch).exists() for epoch in {len(epochs), _best(epochs)}):
+        # None yet, or someone removed the network to have it trained anew.
+        epochs = []
     keras.utils.set_random_seed(baseline.seed)
     if epochs:
         model = keras.saving.load_model(checkpoint(len(epochs)))
+        # Not kept in the file.
+        for state, value in zip(_dropout_states(model), log.get("dropout", ()), strict=False):
+            state.assign(value)
     else:
         model = NETWORKS[baseline.network](store.classes, store.image_shape)
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -108,8 +115,9 @@ def train_baseline(baseline, store, cache):
         model.save(checkpoint(epoch + 1))
         # From here on the epoch counts.
         settings = {**dataclasses.asdict(baseline), "images": store.digest}
-        text = json.dumps({"baseline": settings, "epochs": epochs}, indent=1)
-        write_whole(log_file, f"{text}\n".encode())
+        dropout = [keras.ops.convert_to_numpy(state).tolist() for state in _dropout_states(model)]
+        log = {"baseline": settings, "epochs": epochs, "dropout": dropout}
+        write_whole(log_file, f"{json.dumps(log, indent=1)}\n".encode())
         for old in range(1, epoch + 1):
             if old != _best(epochs):
                 checkpoint(old).unlink(missing_ok=True)
@@ -120,6 +128,15 @@ def train_baseline(baseline, store, cache):
     for epoch in range(1, len(epochs) + 1):
         checkpoint(epoch).unlink(missing_ok=True)
     return path
+
+
+def _dropout_states(model):
+    """Variables with the state of the random generators of a model's dropout layers."""
+    return [
+        layer.seed_generator.state
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Dropout)
+    ]
 
 
 def _best(epochs):

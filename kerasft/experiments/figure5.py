@@ -1,5 +1,6 @@
 """Figure 5: accuracy on distorted images against the number of distorted training images."""
 
+from kerasft.distortions import parse_distortion
 from kerasft.experiments.fine_tuning_run import accuracy, train_run
 from kerasft.experiments.summary import mean_intervals
 
@@ -100,7 +101,8 @@ def summarise(rows):
     Returns:
         `pandas.DataFrame`, a row for each distortion, size and method.
     """
-    return mean_intervals(rows, KEYS, VALUES)
+    # Networks before fine-tuning, which come first, have no costs.
+    return mean_intervals(rows.reindex(columns=[*KEYS, *VALUES]), KEYS, VALUES)
 
 
 def differences(rows, first, second):
@@ -113,14 +115,16 @@ def differences(rows, first, second):
 
     Returns:
         `pandas.DataFrame`, a row for each distortion and size, with the mean
-        `difference` of the accuracies, `low`, `high` and `seeds`.
+        `difference` of the accuracies, `difference_low`, `difference_high` and
+        `seeds`; empty where no seed has both methods.
     """
     keys = ["distortion", "size", "seed"]
-    of = {
-        method: rows[rows["method"] == method].set_index(keys)["distorted_accuracy"]
+    ours, theirs = (
+        rows.loc[rows["method"] == method, [*keys, "distorted_accuracy"]]
         for method in (first, second)
-    }
-    both = (of[first] - of[second]).dropna().rename("difference").reset_index()
+    )
+    both = ours.merge(theirs, on=keys, suffixes=("", "_second"))
+    both["difference"] = both["distorted_accuracy"] - both["distorted_accuracy_second"]
     return mean_intervals(both, ("distortion", "size"), ("difference",))
 
 
@@ -140,45 +144,53 @@ def draw(rows):
     panels = {
         kind: sorted(
             {d for d in rows["distortion"] if d.startswith(kind)},
-            key=lambda d: float(d.partition(":")[2]),
+            key=lambda d: parse_distortion(d).sigma,
         )
         for kind in kinds
     }
     columns = max(map(len, panels.values()))
     figure = Figure(figsize=(4.2 * columns, 3.6 * len(kinds)), layout="constrained")
     grid = figure.subplots(len(kinds), columns, squeeze=False)
+    curves = {}
     for line, kind in zip(grid, kinds, strict=True):
         for axes in line[len(panels[kind]) :]:
             axes.remove()
         for axes, distortion in zip(line, panels[kind], strict=False):
-            _draw_panel(axes, summary[summary["distortion"] == distortion])
+            curves |= _draw_panel(axes, summary[summary["distortion"] == distortion])
             axes.set_title(distortion)
     for line in grid:
         line[0].set_ylabel("accuracy on distorted images")
-    handles, labels = grid[0][0].get_legend_handles_labels()
+    labels = [name for name in (*METHODS, *FURTHER_METHODS, "before") if name in curves]
+    handles = [curves[label] for label in labels]
     figure.legend(handles, labels, loc="outside lower center", ncols=5)
     return figure
 
 
 def _draw_panel(axes, summary):
-    for method, group in summary[summary["method"] != "none"].groupby("method", sort=False):
-        group = group.sort_values("size")
-        line = axes.semilogx(
-            group["size"], group["distorted_accuracy"], "o-", label=method, markersize=3
+    """Draw a curve for each method; returns them by name."""
+    curves = {}
+    # Each method has its colour, whatever else is there.
+    for colour, method in enumerate((*METHODS, *FURTHER_METHODS)):
+        group = summary[summary["method"] == method].sort_values("size")
+        if group.empty:
+            continue
+        curves[method] = axes.semilogx(
+            group["size"], group["distorted_accuracy"], "o-", color=f"C{colour}", markersize=3
         )[0]
         axes.fill_between(
             group["size"],
             group["distorted_accuracy_low"],
             group["distorted_accuracy_high"],
-            color=line.get_color(),
+            color=f"C{colour}",
             alpha=0.15,
             linewidth=0,
         )
     before = summary.loc[summary["method"] == "none", "distorted_accuracy"]
     if len(before):
-        axes.axhline(before.iloc[0], color="gray", linestyle="--", label="before")
+        curves["before"] = axes.axhline(before.iloc[0], color="gray", linestyle="--")
     axes.set_xlabel("distorted training images")
     axes.grid(alpha=0.3)
+    return curves
 
 
 def describe(rows):

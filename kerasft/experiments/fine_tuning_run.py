@@ -194,4 +194,5 @@ class _EpochClock(keras.callbacks.Callback):
     @property
     def seconds_per_step(self):
         # The first epoch compiles.
-        return float(np.median([epoch[2] for epoch in self.epochs[1:]])) / self._steps
+        epochs = self.epochs[1:] or self.epochs
+        return float(np.median([epoch[2] for epoch in epochs])) / self._steps

@@ -186,7 +186,8 @@ class _Table:
         rows = self._rows[self._rows["run"].isin(keys)]
         # A digest of digits alone is no number.
         texts = {name: str for name in ("run", *self._settings)}
-        return pd.read_csv(io.StringIO(rows.to_csv(index=False)), dtype=texts)
+        text = io.StringIO(rows.to_csv(index=False))
+        return pd.read_csv(text, dtype=texts, float_precision="round_trip")
 
 
 def _text(value):

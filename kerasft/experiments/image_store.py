@@ -53,12 +53,16 @@ class ImageStore:
         folder = cache / f"images-{digest.hexdigest()[:16]}"
         if not folder.exists():
             staging = pathlib.Path(tempfile.mkdtemp(dir=cache, prefix=f".{folder.name}."))
-            for name, array in arrays.items():
-                np.save(staging / f"{name}.npy", array)
             try:
+                for name, array in arrays.items():
+                    np.save(staging / f"{name}.npy", array)
                 staging.rename(folder)
-            except OSError:  # Another process was faster.
-                shutil.rmtree(staging)
+            except OSError:
+                if not folder.exists():
+                    raise
+                # Another process was faster.
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
         return cls(str(folder.absolute()))
 
     @property
@@ -69,7 +73,8 @@ class ImageStore:
     @property
     def classes(self):
         """Number of classes."""
-        return int(self.array("train_labels").max()) + 1
+        parts = ("train_labels", "test_labels")
+        return max(int(self.array(name).max()) for name in parts) + 1
 
     @property
     def image_shape(self):

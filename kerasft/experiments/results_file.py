@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 import pathlib
 
 import pandas as pd
@@ -75,7 +76,10 @@ class ResultsFile:
             if fcntl is not None:
                 try:
                     fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+                    # Not the lock of a process that has removed it since.
+                    if not os.path.samestat(os.stat(lock), os.fstat(opened.fileno())):
+                        raise BlockingIOError
+                except (BlockingIOError, FileNotFoundError):
                     raise ValueError(
                         f"Expected no other process that writes {self.path}. Received: one that "
                         "does; wait for it or give another --out."

@@ -32,4 +32,6 @@ def mean_intervals(rows, keys, values):
             mean, low, high = mean_interval(present) if len(present) else (float("nan"),) * 3
             row |= {value: mean, f"{value}_low": low, f"{value}_high": high}
         summary.append({**row, "seeds": len(group)})
-    return pd.DataFrame(summary).round(5)
+    # Named, so that no rows at all have them too.
+    columns = [c for value in values for c in (value, f"{value}_low", f"{value}_high")]
+    return pd.DataFrame(summary, columns=[*keys, *columns, "seeds"]).round(5)

@@ -101,9 +101,9 @@ def test_table1_goes_on_where_it_stopped(kerasft, trained_model, folders, tmp_pa
     assert "chance" in out
     _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 1)
     _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 3)
-    for name in ("table1-blur1.2.csv", "table1-blur1.2.summary.csv"):
+    for name in ("table1-cifar10_cnn-blur1.2.csv", "table1-cifar10_cnn-blur1.2.summary.csv"):
         assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
-    rows = pd.read_csv(tmp_path / "a" / "table1-blur1.2.csv")
+    rows = pd.read_csv(tmp_path / "a" / "table1-cifar10_cnn-blur1.2.csv")
     assert sorted(rows["subset"].unique()) == [0, 1, 2]
     assert rows["matches"].between(0, rows["selected"]).all()
     assert (rows["chance"] == 8 * 8 / 32).all()
@@ -111,7 +111,7 @@ def test_table1_goes_on_where_it_stopped(kerasft, trained_model, folders, tmp_pa
 
 def test_table1_keeps_results_of_other_settings(kerasft, trained_model, folders, tmp_path):
     _table1(kerasft, trained_model, folders, tmp_path, "--subsets", 1)
-    file = tmp_path / "table1-blur1.2.csv"
+    file = tmp_path / "table1-cifar10_cnn-blur1.2.csv"
     before = file.read_bytes()
     status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--size", 40)
     assert status == 2
@@ -148,7 +148,7 @@ def test_table1_keeps_results_of_other_settings(kerasft, trained_model, folders,
 )
 def test_table1_refuses_damaged_results(kerasft, trained_model, folders, tmp_path, damage, message):
     _table1(kerasft, trained_model, folders, tmp_path, "--subsets", 1)
-    file = tmp_path / "table1-blur1.2.csv"
+    file = tmp_path / "table1-cifar10_cnn-blur1.2.csv"
     damaged = damage(file.read_text())
     file.write_text(damaged)
     status, _, err = _table1(kerasft, trained_model, folders, tmp_path)
@@ -171,7 +171,8 @@ def test_table1_refuses_early(kerasft, trained_model, folders, tmp_path):
 def test_table1_of_a_model_that_takes_other_pixels(kerasft, trained_model, folders, tmp_path):
     inner = keras.saving.load_model(trained_model)
     inputs = keras.Input((8, 8, 1))
-    model = keras.Model(inputs, inner(keras.layers.Rescaling(127.5, 127.5)(inputs)))
+    outputs = inner(keras.layers.Rescaling(127.5, 127.5)(inputs))
+    model = keras.Model(inputs, outputs, name="cifar10_cnn")
     model.save(tmp_path / "unit.keras")
     status, _, err = _table1(
         kerasft, trained_model, folders, tmp_path / "a", "--pixels", "0..1",
@@ -185,7 +186,7 @@ def test_table1_of_a_model_that_takes_other_pixels(kerasft, trained_model, folde
     assert status == 0
     _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 1)
     unit, bytes_ = (
-        pd.read_csv(tmp_path / name / "table1-blur1.2.csv").drop(columns=["pixels", "model_sha256"])
+        pd.read_csv(tmp_path / name / "table1-cifar10_cnn-blur1.2.csv").drop(columns=["pixels", "model_sha256"])
         for name in "ab"
     )
     pd.testing.assert_frame_equal(unit, bytes_)

@@ -1,6 +1,7 @@
 import hashlib
 import math
 import pathlib
+import re
 
 import pandas as pd
 from rich.console import Console
@@ -31,7 +32,9 @@ def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
             f"Expected at least {2 * size} images for two sets of --size {size}. "
             f"Received: {len(folder.images)} in {data}."
         )
-    file = out / f"table1-{distortion.replace(':', '')}.csv"
+    # A model may be called anything.
+    name = re.sub(r"[^\w-]+", "_", classifier.model.name)
+    file = out / f"table1-{name}-{distortion.replace(':', '')}.csv"
     settings = {
         "distortion": distortion,
         "size": size,

@@ -1,0 +1,98 @@
+import contextlib
+import functools
+import pathlib
+
+import joblib
+from rich.console import Console
+
+from kerasft.cli.output_folder import check_output_folder
+from kerasft.datasets import ImageDataset, cifar10, cifar100, digits, stratified_split
+from kerasft.distortions import parse_distortion
+from kerasft.experiments import EXPERIMENTS, Baseline, Bench, ImageStore, run_grid, train_baseline
+from kerasft.experiments.outputs import write_outputs
+
+
+def run(
+    experiment,
+    dataset,
+    data,
+    network,
+    baseline_epochs,
+    cache,
+    out,
+    jobs,
+    scheduler,
+    **grid,
+):
+    """The commands `kerasft reproduce figure4` and others; arguments are their options."""
+    entry = EXPERIMENTS[experiment]
+    if grid["distortions"] is not None:
+        grid["distortions"] = tuple(dict.fromkeys(map(_by_sigma, grid["distortions"])))
+    configurations = entry.configurations(**{k: v for k, v in grid.items() if v is not None})
+    for folder in (out, cache):
+        check_output_folder(folder, force=True)
+    store = ImageStore.create(_load(dataset, data), cache)
+    _check_sizes(configurations, store)
+    baseline = Baseline(network, epochs=baseline_epochs)
+    bench = Bench(network, str(train_baseline(baseline, store, cache).absolute()), store)
+    out = pathlib.Path(out)
+    with _workers(jobs, scheduler):
+        run_grid(
+            functools.partial(entry.run, bench),
+            configurations,
+            bench.settings(),
+            out / f"{entry.runs}-{network}.csv",
+            description=entry.title,
+        )
+    files = write_outputs(experiment, network, out)
+    Console().print(
+        f"Wrote {', '.join(str(file) for file in files)}", markup=False, soft_wrap=True
+    )
+
+
+def _by_sigma(distortion):
+    """`awgn:central` as `awgn:15`, so that one distortion has one name in results."""
+    return f"{distortion.partition(':')[0]}:{parse_distortion(distortion).sigma:g}"
+
+
+def _load(dataset, data):
+    if dataset == "digits":
+        if data is not None:
+            raise ValueError(f"Expected no --data for digits, which are embedded. Received: {data}.")
+        images, labels = digits()
+        train, test = stratified_split(labels, 597, seed=0)
+        names = tuple(map(str, range(10)))
+        return ImageDataset(images[train], labels[train], images[test], labels[test], names)
+    return {"cifar10": cifar10, "cifar100": cifar100}[dataset](data)
+
+
+def _check_sizes(configurations, store):
+    available = len(store.training_rows())
+    largest = max(configuration.get("size", 0) for configuration in configurations)
+    if largest > available:
+        raise ValueError(
+            f"Expected at most {available} distorted training images, as many as there are. "
+            f"Received: {largest}."
+        )
+
+
+@contextlib.contextmanager
+def _workers(jobs, scheduler):
+    """Where the runs of a grid go: processes of this machine or a Dask cluster."""
+    if scheduler is None:
+        with joblib.parallel_config("loky", n_jobs=jobs or joblib.cpu_count()):
+            yield
+        return
+    if jobs is not None:
+        raise ValueError(
+            f"Expected one of --jobs and --scheduler. Received: {jobs} and {scheduler}."
+        )
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ValueError(
+            "Expected Dask for --scheduler: pip install 'kerasft[cluster]'. Received: no module "
+            f"{error.name}."
+        ) from error
+    with Client(scheduler, timeout=10), joblib.parallel_config("dask"):
+        yield

@@ -1,0 +1,178 @@
+"""A grid of runs goes on where it was stopped and never loses or mixes results."""
+
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import random
+import signal
+
+import grid_functions
+import joblib
+import pandas as pd
+import pytest
+
+from kerasft.experiments import run_grid
+from kerasft.experiments.results_file import ResultsFile
+
+
+NUMBERS = [{"number": number, "word": "a, \"b\"\n c"} for number in range(6)]
+SETTINGS = {"network": "small", "model_sha256": "0123456789012345"}
+PROVENANCE = ["date", "kerasft", "keras", "backend"]
+
+
+def _run(function, path, configurations=NUMBERS, settings=SETTINGS):
+    return run_grid(function, configurations, settings, path, description="Squaring")
+
+
+def test_rows_are_those_of_the_function_in_the_order_of_the_grid(tmp_path):
+    table = _run(grid_functions.square, tmp_path / "squares.csv")
+    assert table["square"].tolist() == [0, 1, 4, 9, 16, 25]
+    assert table["half"].tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert set(table["word"]) == {NUMBERS[0]["word"]}
+    assert set(table["model_sha256"]) == {"0123456789012345"}
+    assert list(table.columns) == [
+        "run", "number", "word", "network", "model_sha256", "square", "half", *PROVENANCE,
+    ]  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["squares.csv"]
+
+
+def test_a_run_may_give_several_rows(tmp_path):
+    table = _run(grid_functions.two_rows, tmp_path / "x.csv")
+    assert table["value"].tolist() == [n for n in range(6) for _ in range(2)]
+    assert table["run"].nunique() == 6
+
+
+def test_what_is_done_is_not_done_again_and_its_rows_do_not_change(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    path = tmp_path / "x.csv"
+    grid = [{"number": number, "folder": str(folder)} for number in range(6)]
+    _run(grid_functions.leave_a_mark, path, grid[:4])
+    before = path.read_bytes()
+    assert _run(grid_functions.leave_a_mark, path, grid[:4]).shape[0] == 4
+    assert path.read_bytes() == before
+    assert _run(grid_functions.leave_a_mark, path, grid)["number"].tolist() == list(range(6))
+    assert path.read_bytes().startswith(before)
+    # Rows of a part, and of the whole grid in another order.
+    assert _run(grid_functions.leave_a_mark, path, grid[2:4])["square"].tolist() == [4, 9]
+    table = _run(grid_functions.leave_a_mark, path, grid[::-1])
+    assert table["number"].tolist() == list(range(6))[::-1]
+
+
+def test_processes_give_what_one_gives_and_keep_to_their_threads(tmp_path):
+    alone = _run(grid_functions.square, tmp_path / "a.csv")
+    with joblib.parallel_config(n_jobs=2):
+        pd.testing.assert_frame_equal(_run(grid_functions.square, tmp_path / "b.csv"), alone)
+        table = _run(grid_functions.threads, tmp_path / "c.csv")
+    assert os.getpid() not in set(table["process"])
+    assert set(table["threads"]) == {max(1, joblib.cpu_count() // 2)}
+
+
+def test_a_failing_run_is_reported_and_the_others_are_kept(tmp_path):
+    path = tmp_path / "x.csv"
+    with joblib.parallel_config(n_jobs=2), pytest.raises(ValueError, match="Received: 3"):
+        _run(grid_functions.fails_at_three, path)
+    # Run 2 may still have been in flight.
+    assert {"0", "1"} <= set(ResultsFile(path).read()["number"])
+    assert _run(grid_functions.square, path)["square"].tolist() == [0, 1, 4, 9, 16, 25]
+
+
+def _without_provenance(path):
+    return pd.read_csv(path, dtype=str).drop(columns=PROVENANCE).to_csv(index=False)
+
+
+KILLED_GRID = [{"number": number} for number in range(60)]
+
+
+def _run_to_be_killed(path, jobs):
+    # A session of its own, so that its workers can be killed with it.
+    os.setsid()
+    with joblib.parallel_config(n_jobs=jobs):
+        _run(grid_functions.slow_square, path, KILLED_GRID)
+
+
+def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
+    _run(grid_functions.square, tmp_path / "whole.csv", KILLED_GRID)
+    path = tmp_path / "killed.csv"
+    # Processes forked from one that has imported Keras start at once.
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["kerasft.experiments", "grid_functions", __name__])
+    generator = random.Random(0)
+    kills, rows = 0, 0
+    for jobs in [1] * 16 + [2] * 4:
+        process = context.Process(target=_run_to_be_killed, args=(path, jobs))
+        process.start()
+        process.join(generator.uniform(0, 0.4 if jobs == 1 else 4))
+        if process.is_alive():
+            # The workers with it, as when a machine stops.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.join()
+            kills += 1
+        if path.exists():
+            table = ResultsFile(path).read()
+            assert len(table) >= rows
+            assert (table["number"].astype(int) ** 2 == table["square"].astype(int)).all()
+            rows = len(table)
+    assert kills >= 15
+    _run(grid_functions.square, path, KILLED_GRID)
+    assert _without_provenance(path) == _without_provenance(tmp_path / "whole.csv")
+    assert {p.name for p in tmp_path.iterdir()} == {"whole.csv", "killed.csv"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[:-4], "line 7 cut off"),
+        (lambda text: text.replace("0123456789012345", "f" * 16), "model_sha256 = 0123456789012345"),
+        (lambda text: text.replace("network", "net", 1), "columns"),
+        (lambda text: "nonsense\n", "columns"),
+        (lambda text: 'a,b\n"1\n', "Expected a table"),
+        (lambda text: "", "whole lines"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused_and_kept(tmp_path, damage, message):
+    path = tmp_path / "x.csv"
+    grid = [{"number": number} for number in range(6)]
+    _run(grid_functions.square, path, grid)
+    damaged = damage(path.read_text())
+    path.write_text(damaged)
+    with pytest.raises(ValueError, match=f"Expected.*{message}|{message}.*Received"):
+        _run(grid_functions.square, path, grid)
+    assert path.read_text() == damaged
+
+
+def test_two_processes_do_not_write_one_file(tmp_path):
+    path = tmp_path / "x.csv"
+    with (
+        ResultsFile(path).locked(),
+        pytest.raises(ValueError, match="Expected no other process"),
+    ):
+        _run(grid_functions.square, path)
+    assert _run(grid_functions.square, path).shape[0] == 6
+
+
+def test_a_configuration_given_twice_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="once"):
+        _run(grid_functions.square, tmp_path / "x.csv", [NUMBERS[0], NUMBERS[0]])
+
+
+def test_the_same_grid_on_a_dask_cluster_of_two_workers(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("dask.distributed")
+    # Workers find the functions of this test as any user's module.
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
+    alone = _run(grid_functions.square, tmp_path / "alone.csv")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        table = _run(grid_functions.square, tmp_path / "dask.csv")
+        processes = _run(grid_functions.threads, tmp_path / "threads.csv")["process"]
+    pd.testing.assert_frame_equal(table, alone)
+    assert os.getpid() not in set(processes)
