@@ -8,7 +8,8 @@ from rich.console import Console
 from kerasft.cli.output_folder import check_output_folder
 from kerasft.datasets import ImageDataset, cifar10, cifar100, digits, stratified_split
 from kerasft.distortions import parse_distortion
-from kerasft.experiments import EXPERIMENTS, Baseline, Bench, ImageStore, run_grid, train_baseline
+from kerasft.experiments import Baseline, Bench, ImageStore, run_grid, train_baseline
+from kerasft.experiments.catalogue import EXPERIMENTS
 from kerasft.experiments.outputs import write_outputs
 
 
@@ -45,9 +46,7 @@ def run(
             description=entry.title,
         )
     files = write_outputs(experiment, network, out)
-    Console().print(
-        f"Wrote {', '.join(str(file) for file in files)}", markup=False, soft_wrap=True
-    )
+    Console().print(f"Wrote {', '.join(str(file) for file in files)}", markup=False, soft_wrap=True)
 
 
 def _by_sigma(distortion):
@@ -58,7 +57,9 @@ def _by_sigma(distortion):
 def _load(dataset, data):
     if dataset == "digits":
         if data is not None:
-            raise ValueError(f"Expected no --data for digits, which are embedded. Received: {data}.")
+            raise ValueError(
+                f"Expected no --data for digits, which are embedded. Received: {data}."
+            )
         images, labels = digits()
         train, test = stratified_split(labels, 597, seed=0)
         names = tuple(map(str, range(10)))

@@ -2,14 +2,12 @@
 
 from kerasft.experiments.baseline import NETWORKS, Baseline, train_baseline
 from kerasft.experiments.bench import Bench
-from kerasft.experiments.catalogue import EXPERIMENTS
 from kerasft.experiments.grid import run_grid
 from kerasft.experiments.image_store import ImageStore
 from kerasft.experiments.provenance import provenance
 from kerasft.experiments.table1 import summarise_table1, table1
 
 __all__ = [
-    "EXPERIMENTS",
     "NETWORKS",
     "Baseline",
     "Bench",

@@ -1,5 +1,7 @@
 """Figure 5: accuracy on distorted images against the number of distorted training images."""
 
+import pandas as pd
+
 from kerasft.distortions import parse_distortion
 from kerasft.experiments.fine_tuning_run import accuracy, train_run
 from kerasft.experiments.summary import mean_intervals
@@ -105,8 +107,29 @@ def summarise(rows):
     return mean_intervals(rows.reindex(columns=[*KEYS, *VALUES]), KEYS, VALUES)
 
 
+def paired(rows, first, second, value="distorted_accuracy"):
+    """Two methods side by side, seed by seed.
+
+    Args:
+        rows: What the grid gave.
+        first: A method.
+        second: Another.
+        value: Column to compare.
+
+    Returns:
+        `pandas.DataFrame`, a row for each distortion, size and seed that both
+        methods have, with the value of each as `first` and `second`.
+    """
+    keys = ["distortion", "size", "seed"]
+    of = {
+        name: rows[rows["method"] == method].set_index(keys)[value]
+        for name, method in (("first", first), ("second", second))
+    }
+    return pd.concat(of, axis=1, join="inner").dropna().reset_index()
+
+
 def differences(rows, first, second):
-    """Paired differences of two methods, seed by seed, on distorted images.
+    """Paired differences of two methods on distorted images, over the seeds.
 
     Args:
         rows: What the grid gave.
@@ -115,16 +138,11 @@ def differences(rows, first, second):
 
     Returns:
         `pandas.DataFrame`, a row for each distortion and size, with the mean
-        `difference` of the accuracies, `difference_low`, `difference_high` and
-        `seeds`; empty where no seed has both methods.
+        `difference` of the accuracies, `difference_low`, `difference_high`
+        and `seeds`.
     """
-    keys = ["distortion", "size", "seed"]
-    ours, theirs = (
-        rows.loc[rows["method"] == method, [*keys, "distorted_accuracy"]]
-        for method in (first, second)
-    )
-    both = ours.merge(theirs, on=keys, suffixes=("", "_second"))
-    both["difference"] = both["distorted_accuracy"] - both["distorted_accuracy_second"]
+    both = paired(rows, first, second)
+    both["difference"] = both["first"] - both["second"]
     return mean_intervals(both, ("distortion", "size"), ("difference",))
 
 

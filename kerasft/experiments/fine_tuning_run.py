@@ -39,7 +39,15 @@ class Run:
 
 
 def train_run(
-    bench, distortion, size, seed, *, method="most", layers=None, fraction=0.25, threshold_share=None
+    bench,
+    distortion,
+    size,
+    seed,
+    *,
+    method="most",
+    layers=None,
+    fraction=0.25,
+    threshold_share=None,
 ):
     """Draw distorted images and fine-tune a network on them.
 
@@ -111,9 +119,7 @@ def load_baseline(path):
 
 
 def _rank(bench, rows, distorted, layers):
-    chosen = slice(None)
-    if len(rows) > RANKING_PAIRS:
-        chosen = np.linspace(0, len(rows) - 1, RANKING_PAIRS).astype(int)
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), RANKING_PAIRS)).astype(int)
     clean, _ = bench.store.train(rows)
     return rank_filters(
         load_baseline(bench.model), clean[chosen], distorted[chosen], layers=list(layers)

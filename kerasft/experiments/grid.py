@@ -185,7 +185,7 @@ class _Table:
         """The rows of these runs, with numbers as numbers."""
         rows = self._rows[self._rows["run"].isin(keys)]
         # A digest of digits alone is no number.
-        texts = {name: str for name in ("run", *self._settings)}
+        texts = dict.fromkeys(("run", *self._settings), str)
         text = io.StringIO(rows.to_csv(index=False))
         return pd.read_csv(text, dtype=texts, float_precision="round_trip")
 

@@ -13,7 +13,7 @@ def write_outputs(name, network, folder):
     """Make an experiment's summary, figure and text from its runs.
 
     Args:
-        name: A key of `kerasft.experiments.EXPERIMENTS`.
+        name: A key of `kerasft.experiments.catalogue.EXPERIMENTS`.
         network: Name of the network.
         folder: `pathlib.Path` of the folder of results, with the runs.
 
@@ -27,7 +27,7 @@ def write_outputs(name, network, folder):
     experiment = EXPERIMENTS[name]
     runs = folder / f"{experiment.runs}-{network}.csv"
     # A digest of digits alone is no number.
-    texts = {name: str for name in ("run", "images_sha256", "model_sha256")}
+    texts = dict.fromkeys(("run", "images_sha256", "model_sha256"), str)
     rows = pd.read_csv(runs, dtype=texts, float_precision="round_trip")
     figure = io.BytesIO()
     with chart_style():

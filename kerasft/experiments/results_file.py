@@ -1,4 +1,5 @@
 import contextlib
+import importlib
 import io
 import os
 import pathlib
@@ -7,10 +8,8 @@ import pandas as pd
 
 from kerasft.files import write_whole
 
-try:
-    import fcntl
-except ImportError:  # Windows, where two runs into one file are not noticed.
-    fcntl = None
+# Elsewhere two runs into one file are not noticed.
+_fcntl = importlib.import_module("fcntl") if os.name == "posix" else None
 
 
 class ResultsFile:
@@ -73,9 +72,9 @@ class ResultsFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_name(f".{self.path.name}.lock")
         with open(lock, "w") as opened:
-            if fcntl is not None:
+            if _fcntl is not None:
                 try:
-                    fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _fcntl.flock(opened, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
                     # Not the lock of a process that has removed it since.
                     if not os.path.samestat(os.stat(lock), os.fstat(opened.fileno())):
                         raise BlockingIOError

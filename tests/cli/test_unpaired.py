@@ -185,8 +185,9 @@ def test_table1_of_a_model_that_takes_other_pixels(kerasft, trained_model, folde
     )  # fmt: skip
     assert status == 0
     _table1(kerasft, trained_model, folders, tmp_path / "b", "--subsets", 1)
+    file = "table1-cifar10_cnn-blur1.2.csv"
     unit, bytes_ = (
-        pd.read_csv(tmp_path / name / "table1-cifar10_cnn-blur1.2.csv").drop(columns=["pixels", "model_sha256"])
+        pd.read_csv(tmp_path / name / file).drop(columns=["pixels", "model_sha256"])
         for name in "ab"
     )
     pd.testing.assert_frame_equal(unit, bytes_)

@@ -426,7 +426,9 @@ def other_names(kind, contents):
 @with_changed
 def fewer_names(kind, contents):
     del contents[kind.meta][kind.names][-1]
-    return rf"the {len(kind.classes)} classes .* Received: {len(kind.classes) - 1} \({kind.classes[0]}"
+    return (
+        rf"the {len(kind.classes)} classes .* Received: {len(kind.classes) - 1} \({kind.classes[0]}"
+    )
 
 
 @with_changed
@@ -504,7 +506,9 @@ def other_kind(form):
 def folders_of_other_classes(kind, tmp_path):
     for part in ("train", "test"):
         save_image_folder(
-            tmp_path / "images", np.zeros((2, 32, 32, 3), "uint8"), [f"{part}/{n}/0.png" for n in "ab"]
+            tmp_path / "images",
+            np.zeros((2, 32, 32, 3), "uint8"),
+            [f"{part}/{n}/0.png" for n in "ab"],
         )
     return tmp_path / "images", rf"the class folders \['{kind.classes[0]}'.*Received: \['a', 'b'\]"
 

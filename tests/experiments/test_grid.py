@@ -15,8 +15,7 @@ import pytest
 from kerasft.experiments import run_grid
 from kerasft.experiments.results_file import ResultsFile
 
-
-NUMBERS = [{"number": number, "word": "a, \"b\"\n c"} for number in range(6)]
+NUMBERS = [{"number": number, "word": 'a, "b"\n c'} for number in range(6)]
 SETTINGS = {"network": "small", "model_sha256": "0123456789012345"}
 PROVENANCE = ["date", "kerasft", "keras", "backend"]
 
@@ -127,7 +126,10 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
     ("damage", "message"),
     [
         (lambda text: text[:-4], "line 7 cut off"),
-        (lambda text: text.replace("0123456789012345", "f" * 16), "model_sha256 = 0123456789012345"),
+        (
+            lambda text: text.replace("0123456789012345", "f" * 16),
+            "model_sha256 = 0123456789012345",
+        ),
         (lambda text: text.replace("network", "net", 1), "columns"),
         (lambda text: "nonsense\n", "columns"),
         (lambda text: 'a,b\n"1\n', "Expected a table"),
