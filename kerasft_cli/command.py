@@ -308,7 +308,7 @@ def overlap(**options):
         "--methods",
         metavar="A,B,…",
         callback=_texts,
-        help="most, least, random, all; further: 'first layer whole', 'most, first layer', …",
+        help="most, least, random, all; further: 'first layer whole', 'most in first layer', …",
     ),
 )
 def figure5(**options):

@@ -155,7 +155,7 @@ def _low_levels(rows):
 
 
 def _several_layers(rows):
-    parts = [_judge_differences(rows, "most", f"most, {which} layer") for which in _ONE_LAYER]
+    parts = [_judge_differences(rows, "most", f"most in {which} layer") for which in _ONE_LAYER]
     if None in parts:
         return None
     text = "; ".join(

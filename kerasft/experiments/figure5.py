@@ -12,7 +12,7 @@ METHODS = ("most", "least", "random", "all")
 
 # What the paper compares with or says besides: layer-level fine-tuning of the
 # first layers (Zhou et al.), one layer instead of several, retraining.
-FURTHER_METHODS = ("first layer whole", "most, first layer", "most, last layer", "scratch")
+FURTHER_METHODS = ("first layer whole", "most in first layer", "most in last layer", "scratch")
 
 KEYS = ("distortion", "size", "method")
 VALUES = (
@@ -89,8 +89,8 @@ def _choice(method, layers):
     """A method as the filters and layers that `train_run` knows."""
     return {
         "first layer whole": ("all", layers[:1]),
-        "most, first layer": ("most", layers[:1]),
-        "most, last layer": ("most", layers[-1:]),
+        "most in first layer": ("most", layers[:1]),
+        "most in last layer": ("most", layers[-1:]),
     }.get(method, (method, layers))
 
 

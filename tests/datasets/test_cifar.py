@@ -8,6 +8,7 @@ import pathlib
 import pickle
 import tarfile
 import tempfile
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -30,7 +31,7 @@ def scratch(tmp_path_factory, monkeypatch):
 class _Python2Pickler(pickle._Pickler):
     """Writes strings of bytes as Python 2 did, which wrote the official files."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_bytes(self, value):
         if len(value) < 256:
@@ -523,13 +524,14 @@ def damaged_image(kind, tmp_path):
 
 BAD_INPUT = [
     nothing_there, truncated_archive, archive_cut_off_at_the_start, archive_with_a_hole,
-    archive_with_one_changed_pixel, truncated_xz, no_archive, no_content, empty_archive, empty_folder, folder_of_tests_alone,
-    member_outside, link_outside, device, truncated_pickle, no_pickle, truncated_meta,
-    missing_batch, missing_test_batch, no_dictionary, no_data, no_labels, no_names,
-    names_that_are_a_number, other_names, fewer_names, label_too_large, negative_label,
-    fewer_labels, labels_with_a_point, ragged_labels, narrow_pixels, pixels_with_a_point,
-    pixels_as_images, no_images, number_as_pixels, other_kind("folder"),
-    other_kind("folder around it"), other_kind("archive"), folders_of_other_classes, damaged_image,
+    archive_with_one_changed_pixel, truncated_xz, no_archive, no_content, empty_archive,
+    empty_folder, folder_of_tests_alone, member_outside, link_outside, device, truncated_pickle,
+    no_pickle, truncated_meta, missing_batch, missing_test_batch, no_dictionary, no_data,
+    no_labels, no_names, names_that_are_a_number, other_names, fewer_names, label_too_large,
+    negative_label, fewer_labels, labels_with_a_point, ragged_labels, narrow_pixels,
+    pixels_with_a_point, pixels_as_images, no_images, number_as_pixels, other_kind("folder"),
+    other_kind("folder around it"), other_kind("archive"), folders_of_other_classes,
+    damaged_image,
 ]  # fmt: skip
 
 

@@ -25,8 +25,8 @@ COUNTS = {
     "random": (8 + 16, 8 * 10 + 16 * 289),
     "all": (32 + 64, 32 * 10 + 64 * 289),
     "first layer whole": (32, 32 * 10),
-    "most, first layer": (8, 8 * 10),
-    "most, last layer": (16, 16 * 289),
+    "most in first layer": (8, 8 * 10),
+    "most in last layer": (16, 16 * 289),
     # And a dense layer of 2·2·64 inputs and 512 outputs, and one of 10.
     "scratch": (None, 32 * 10 + 64 * 289 + 257 * 512 + 513 * 10),
 }
@@ -123,8 +123,8 @@ def selections(bench, by_hand):
         "least": {"conv1": first[-8:], "conv2": last[-16:]},
         "all": {"conv1": first, "conv2": last},
         "first layer whole": {"conv1": first},
-        "most, first layer": {"conv1": first[:8]},
-        "most, last layer": {"conv2": last[:16]},
+        "most in first layer": {"conv1": first[:8]},
+        "most in last layer": {"conv2": last[:16]},
     }
 
 
@@ -314,7 +314,7 @@ def test_no_more_than_so_many_pairs_vote(bench, by_hand, monkeypatch):
     np.testing.assert_array_equal(few_distorted, distorted[spread])
 
 
-@pytest.mark.parametrize("method", ["most, first layer", "scratch"])
+@pytest.mark.parametrize("method", ["most in first layer", "scratch"])
 def test_a_single_epoch_has_a_time_per_step(bench, monkeypatch, method):
     monkeypatch.setattr(fine_tuning_run, "_EPOCHS", 1)
     row, _ = _run(bench, method)
@@ -446,6 +446,26 @@ def test_differences_are_of_the_same_seeds():
     table = figure5.differences(ROWS, "most", "random")
     assert table[["distortion", "size", "seeds"]].values.tolist() == [["awgn:15", 100, 1]]
     assert table["difference"].tolist() == pytest.approx([0.15])
+
+
+def test_pairs_are_of_the_same_seeds_in_the_order_of_appearance():
+    # Without a run of the first seed, and in another order than the alphabet's.
+    rows = ROWS.drop(index=3)
+    table = figure5.paired(rows, "most", "least")
+    assert table.values.tolist() == [
+        ["blur:1", 100, 2, 0.7, 0.5],
+        ["blur:1", 100, 1, 0.6, 0.3],
+        ["blur:1", 1000, 0, 0.75, 0.70],
+    ]
+    assert list(table.columns) == ["distortion", "size", "seed", "first", "second"]
+    table = figure5.paired(rows, "least", "most", "clean_accuracy")
+    assert set(table["second"]) == {0.7, 0.8}
+    both = rows.replace("random", "least")
+    assert figure5.differences(both, "most", "least")["distortion"].tolist() == [
+        "blur:1",
+        "blur:1",
+        "awgn:15",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""The commands that repeat the paper's experiments, on the embedded digits."""
+
+import pandas as pd
+import pytest
+
+from kerasft.experiments import fine_tuning_run
+
+ENDINGS = ("summary.csv", "svg", "md")
+
+
+@pytest.fixture
+def reproduce(kerasft, tmp_path, monkeypatch):
+    """Run `kerasft reproduce` in this process, with few epochs."""
+    monkeypatch.setattr(fine_tuning_run, "_EPOCHS", 2)
+
+    def run(name, *arguments, out=tmp_path / "results"):
+        return kerasft(
+            "reproduce", name, "--dataset", "digits", "--baseline-epochs", 1, "--jobs", 1,
+            "--cache", tmp_path / "cache", "--out", out, *arguments,
+        )  # fmt: skip
+
+    return run
+
+
+CASES = {
+    "figure4": ("rankings", ("--distortions", "blur:1,awgn:central", "--pairs", 50), 10),
+    "overlap": ("rankings", ("--distortions", "blur:1,awgn:central", "--pairs", 50), 10),
+    "figure5": (
+        "figure5",
+        ("--distortions", "awgn:15", "--sizes", "20,30", "--seeds", 1, "--methods", "most,all"),
+        5,
+    ),
+    "figure6": ("figure6", ("--distortions", "awgn:15", "--size", 20, "--seeds", 1), 3),
+    "transfer": ("transfer", ("--distortions", "awgn:15", "--size", 20, "--seeds", 1), 3),
+    "selection": ("selection", ("--distortions", "awgn:15", "--sizes", "20", "--seeds", 1), 11),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_experiment_writes_its_runs_and_what_a_reader_sees(reproduce, tmp_path, name):
+    runs, arguments, count = CASES[name]
+    status, output, _ = reproduce(name, *arguments)
+    assert status == 0
+    results = tmp_path / "results"
+    table = pd.read_csv(results / f"{runs}-cifar10_cnn.csv")
+    assert table["run"].nunique() == count
+    assert set(table["distortion"]) <= {"blur:1", "awgn:15", "clean"}
+    written = [f"{name}-cifar10_cnn.{ending}" for ending in ENDINGS]
+    assert {file.name for file in results.iterdir()} == {f"{runs}-cifar10_cnn.csv", *written}
+    assert all(file in output for file in written)
+    assert (results / written[1]).read_text().startswith("<?xml")
+    assert f"kerasft reproduce {name}" in (results / written[2]).read_text()
+    # All of it comes from the runs alone, to the byte.
+    before = {file: (results / file).read_bytes() for file in written}
+    for file in written:
+        (results / file).unlink()
+    modified = (results / f"{runs}-cifar10_cnn.csv").stat().st_mtime_ns
+    assert reproduce(name, *arguments)[0] == 0
+    assert before == {file: (results / file).read_bytes() for file in written}
+    assert (results / f"{runs}-cifar10_cnn.csv").stat().st_mtime_ns == modified
+
+
+def test_report_makes_everything_anew_and_judges_every_claim(reproduce, kerasft, tmp_path):
+    reproduce("figure4", *CASES["figure4"][1])
+    reproduce("figure5", *CASES["figure5"][1])
+    results = tmp_path / "results"
+    status, _, _ = kerasft("reproduce", "report", "--out", results)
+    assert status == 0
+    claims = pd.read_csv(results / "claims-cifar10_cnn.csv", keep_default_na=False)
+    assert len(claims) == 12
+    assert set(claims["verdict"]) <= {
+        "holds", "holds partly", "does not hold", "cannot be judged",
+    }  # fmt: skip
+    judged = claims[claims["verdict"] != "cannot be judged"]
+    assert set(judged["file"]) == {"rankings-cifar10_cnn.csv", "figure5-cifar10_cnn.csv"}
+    assert (results / "overlap-cifar10_cnn.svg").exists()
+
+
+def test_results_of_another_network_are_refused_and_kept(reproduce, tmp_path):
+    reproduce("figure6", *CASES["figure6"][1])
+    file = tmp_path / "results" / "figure6-cifar10_cnn.csv"
+    before = file.read_bytes()
+    status, _, err = reproduce("figure6", *CASES["figure6"][1], "--baseline-epochs", 2)
+    assert status == 2
+    assert "model_sha256" in err
+    assert "--out" in err
+    file.write_bytes(before[:-5])
+    status, _, err = reproduce("figure6", *CASES["figure6"][1])
+    assert status == 2
+    assert "cut off" in err
+    assert file.read_bytes() == before[:-5]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("figure5", ("--sizes", "961"), "at most 960 distorted training images"),
+        ("figure5", ("--sizes", "10,x"), "whole numbers"),
+        ("figure5", ("--sizes", "0"), "whole numbers"),
+        ("figure5", ("--methods", "best"), "'best'"),
+        ("figure5", ("--distortions", "fog:1"), "'fog:1'"),
+        ("figure4", ("--distortions", "awgn:-1"), "Expected"),
+        ("figure9", (), "figure9"),
+        ("transfer", ("--distortions", "blur:2"), "'blur:2'"),
+        ("figure6", ("--data", "somewhere"), "embedded"),
+        ("figure6", ("--scheduler", "tcp://127.0.0.1:1"), "one of --jobs and --scheduler"),
+        ("figure6", ("--dataset", "cifar10", "--data", "nowhere"), "does not exist"),
+        ("figure6", ("--dataset", "cifar100", "--data", "pyproject.toml"), "archive"),
+        ("figure6", ("--network", "resnet"), "resnet"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    reproduce, tmp_path, monkeypatch, name, arguments, message
+):
+    (tmp_path / "pyproject.toml").write_text("no archive")
+    monkeypatch.chdir(tmp_path)
+    status, _, err = reproduce(name, *arguments)
+    assert status == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_folder_without_runs_has_no_report(kerasft, tmp_path):
+    status, _, err = kerasft("reproduce", "report", "--out", tmp_path)
+    assert status == 2
+    assert "Expected runs of experiments" in err
+
+
+def test_an_output_folder_that_is_a_file_is_refused_early(reproduce, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    status, _, err = reproduce("figure4", out=taken)
+    assert (status, taken.read_text()) == (2, "kept")
+    assert "which is a file" in err
+    assert not (tmp_path / "cache").exists()
