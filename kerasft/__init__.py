@@ -15,6 +15,7 @@ from kerasft.version import __version__
 # pandas and scikit-learn.
 _MODULE_OF = {
     "AdditiveWhiteGaussianNoise": "kerasft.distortions",
+    "DisparitySummary": "kerasft.invariance",
     "FilterRanking": "kerasft.susceptibility",
     "FineTuned": "kerasft.finetuning",
     "GaussianBlur": "kerasft.distortions",
@@ -22,10 +23,12 @@ _MODULE_OF = {
     "SusceptibilityAnalyzer": "kerasft.susceptibility",
     "additive_white_gaussian_noise": "kerasft.distortions",
     "borda_count": "kerasft.susceptibility",
+    "disparity_maps": "kerasft.invariance",
     "find_exemplar": "kerasft.susceptibility",
     "fine_tune": "kerasft.finetuning",
     "gaussian_blur": "kerasft.distortions",
     "make_partially_trainable": "kerasft.surgery",
+    "mean_disparity": "kerasft.invariance",
     "merge": "kerasft.surgery",
     "parse_distortion": "kerasft.distortions",
     "rank_filters": "kerasft.susceptibility",

@@ -83,11 +83,10 @@ def disparity_maps(model, clean, distorted, *, layers=None, batch_size=64):
     Example:
 
     >>> import kerasft
-    >>> from kerasft.invariance import disparity_maps
     >>> images, _ = kerasft.datasets.digits()
     >>> model = kerasft.models.cifar10_cnn((8, 8, 1))
     >>> blur = kerasft.GaussianBlur(1.0)
-    >>> maps = disparity_maps(model, images[:20], blur, layers=["conv1"])
+    >>> maps = kerasft.disparity_maps(model, images[:20], blur, layers=["conv1"])
     >>> maps["conv1"].shape
     (20, 8, 8)
 
@@ -127,10 +126,9 @@ def mean_disparity(model, clean, distorted, *, layers=None, batch_size=64):
     Example:
 
     >>> import kerasft
-    >>> from kerasft.invariance import mean_disparity
     >>> images, _ = kerasft.datasets.digits()
     >>> model = kerasft.models.cifar10_cnn((8, 8, 1))
-    >>> summary = mean_disparity(model, images[:20], kerasft.GaussianBlur(1.0))
+    >>> summary = kerasft.mean_disparity(model, images[:20], kerasft.GaussianBlur(1.0))
     >>> list(summary)
     ['conv1', 'conv2']
     >>> 0 < summary["conv1"].mean_share < 1

@@ -97,8 +97,9 @@ def train_baseline(baseline, store, cache):
     else:
         model = NETWORKS[baseline.network](store.classes, store.image_shape)
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    # Not kept in the file.
-    model.jit_compile = default_jit_compile()
+    if default_jit_compile() is False:
+        # Not kept in the file.
+        model.jit_compile = False
     train, validation = (
         store.train(rows) for rows in (store.training_rows(), store.validation_rows())
     )

@@ -176,6 +176,7 @@ def draw(rows):
         for axes, distortion in zip(line, panels[kind], strict=False):
             curves |= _draw_panel(axes, summary[summary["distortion"] == distortion])
             axes.set_title(distortion)
+            _label_sizes(axes, sorted(set(summary["size"]) - {0}))
     for line in grid:
         line[0].set_ylabel("accuracy on distorted images")
     labels = [name for name in (*METHODS, *FURTHER_METHODS, "before") if name in curves]
@@ -206,9 +207,22 @@ def _draw_panel(axes, summary):
     before = summary.loc[summary["method"] == "none", "distorted_accuracy"]
     if len(before):
         curves["before"] = axes.axhline(before.iloc[0], color="gray", linestyle="--")
+    # Retraining on few images is so far below that nothing else could be told apart.
+    others = summary.loc[summary["method"] != "scratch", "distorted_accuracy"]
+    if len(others) > 1:
+        axes.set_ylim(bottom=others.min() - 0.05 * (others.max() - others.min() + 0.1))
     axes.set_xlabel("distorted training images")
     axes.grid(alpha=0.3)
     return curves
+
+
+def _label_sizes(axes, sizes):
+    """The same numbers of images below every panel."""
+    if not sizes:
+        return
+    axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize=7)
+    axes.minorticks_off()
 
 
 def describe(rows):
