@@ -107,21 +107,21 @@ def _difference(first, second, distortions=None, sizes=None):
     return judge
 
 
-def _judge_differences(rows, first, second, allowed=0.0):
-    """Mean over cells of paired differences; `allowed`: how far below 0 still holds."""
+def _judge_differences(rows, first, second):
+    """Mean over cells of paired differences."""
     cells = figure5.differences(rows, first, second)
     if cells.empty:
         return None
     both = figure5.paired(rows, first, second)
     mean = _mean_over_seeds(both.assign(difference=both["first"] - both["second"]), "difference")
-    against = int((cells["difference_high"] < -allowed).sum())
+    against = int((cells["difference_high"] < 0).sum())
     text = (
         f"{_points(mean)} points in the mean of {len(cells)} cells, "
         f"over 0 in {(cells['difference'] > 0).sum()}, surely below in {against}"
     )
-    if mean["difference"] <= -allowed:
+    if mean["difference"] <= 0:
         return text, NOT
-    return text, PARTLY if against or not mean["difference_low"] > -allowed else HOLDS
+    return text, PARTLY if against or not mean["difference_low"] > 0 else HOLDS
 
 
 def _mean_over_seeds(both, value):

@@ -1,0 +1,204 @@
+"""Verdicts follow from the numbers: on tables made so that the answer is known."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasft.experiments.claims import claims
+
+BOTH = ("blur:1", "awgn:15")
+
+
+def _figure5(accuracy, methods=("most", "least", "random", "all"), seeds=3, sizes=(100, 500)):
+    """Rows of Figure 5 with `accuracy(distortion, size, method, seed)`."""
+    rows = [
+        {
+            "distortion": distortion,
+            "size": size,
+            "method": method,
+            "seed": seed,
+            "distorted_accuracy": accuracy(distortion, size, method, seed),
+            "clean_accuracy": 0.7,
+            "trained_parameters": 25 if method == "most" else 100,
+            "best_epoch": 10,
+            "seconds_to_best": 1.0,
+            "seconds_per_step": 0.1,
+        }
+        for distortion, size, method, seed in itertools.product(
+            (*BOTH, "blur:1.5", "awgn:25", "blur:0.5", "awgn:5"), sizes, methods, range(seeds)
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
+def _verdict(folder, rows, claim, stem="figure5"):
+    rows.to_csv(folder / f"{stem}-net.csv", index=False)
+    table = claims(folder, "net")
+    row = table[table["claim"].str.contains(claim, regex=False)]
+    assert len(row) == 1
+    return row["verdict"].iloc[0], row["ours"].iloc[0]
+
+
+LEAST = "`most` is better than `least`"
+
+
+def _noise(seed):
+    return 0.001 * seed
+
+
+def test_without_runs_nothing_is_judged(tmp_path):
+    table = claims(tmp_path, "net")
+    assert set(table["verdict"]) == {"cannot be judged"}
+    assert set(table["file"]) == {""}
+    assert len(table) == 12
+
+
+def test_a_difference_in_every_cell_holds(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * (0.02 + _noise(s)))
+    verdict, ours = _verdict(tmp_path, rows, LEAST)
+    assert verdict == "holds"
+    # Mean of 2, 2.1 and 2.2 points; Student's t with two degrees of freedom.
+    assert ours.startswith("+2.1 (+1.9 to +2.3) points in the mean of 12 cells, over 0 in 12")
+
+
+def test_a_difference_with_one_cell_surely_against_it_holds_partly(tmp_path):
+    def accuracy(distortion, size, method, seed):
+        against = (distortion, size) == ("awgn:5", 500)
+        return 0.7 + (method == "most") * ((-0.02 if against else 0.02) + _noise(seed))
+
+    verdict, ours = _verdict(tmp_path, _figure5(accuracy), LEAST)
+    assert (verdict, "surely below in 1" in ours) == ("holds partly", True)
+
+
+def test_a_difference_that_may_be_chance_holds_partly(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * (0.05, 0.01, -0.03)[s])
+    assert _verdict(tmp_path, rows, LEAST)[0] == "holds partly"
+
+
+def test_a_difference_the_other_way_does_not_hold(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7 - (m == "most") * (0.02 + _noise(s)))
+    assert _verdict(tmp_path, rows, LEAST)[0] == "does not hold"
+
+
+def test_one_seed_has_no_interval_and_cannot_hold_for_sure(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * 0.02, seeds=1)
+    verdict, ours = _verdict(tmp_path, rows, LEAST)
+    assert verdict == "holds partly"
+    assert "nan" not in ours
+
+
+def test_methods_that_were_not_run_are_not_judged(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7, methods=("most",))
+    assert _verdict(tmp_path, rows, LEAST)[0] == "cannot be judged"
+    assert _verdict(tmp_path, rows, "Several layers")[0] == "cannot be judged"
+
+
+def test_claims_about_levels_and_sizes_look_at_these_alone(tmp_path):
+    def accuracy(distortion, size, method, seed):
+        gain = 0.02 if distortion in BOTH and size <= 500 else -0.02
+        return 0.7 + (method == "most") * (gain + _noise(seed))
+
+    rows = _figure5(accuracy, sizes=(100, 500, 15_000))
+    assert _verdict(tmp_path, rows, "for small sets at the central level")[0] == "holds"
+    assert _verdict(tmp_path, rows, "for large sets at the central level")[0] == "holds"
+    assert _verdict(tmp_path, rows, "at high levels")[0] == "holds"
+
+
+def test_low_levels_are_compared_with_the_network_before(tmp_path):
+    def rows(gain):
+        before = _figure5(lambda d, n, m, s: 0.7, methods=("none",), seeds=1, sizes=(0,))
+        return pd.concat([before, _figure5(lambda d, n, m, s: 0.7 + gain)])
+
+    assert _verdict(tmp_path, rows(0.01), "Low levels")[0] == "holds"
+    assert _verdict(tmp_path, rows(0.05), "Low levels")[0] == "does not hold"
+
+
+def test_a_quarter_of_the_parameters_is_fewer_and_equal_epochs_are_not_faster(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7)
+    verdict, ours = _verdict(tmp_path, rows, "fewer parameters")
+    assert verdict == "holds"
+    assert ours.startswith("0.25 times")
+    assert _verdict(tmp_path, rows, "converges faster")[0] == "does not hold"
+
+
+def _rankings(agree):
+    """Rankings of 40 filters by two distortions; the votes agree or are at random."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for distortion, part in itertools.product(BOTH, range(2)):
+        votes = 200
+        points = np.zeros(40, int)
+        for _ in range(votes):
+            order = np.arange(40) if agree else generator.permutation(40)
+            points[order[:10]] += np.arange(10, 0, -1)
+        rows += [
+            {
+                "distortion": distortion, "part": part, "parts": 2, "pairs": 400,
+                "layer": "conv1", "filter": index, "borda_count": int(count),
+                "mean_distance": 1.0, "votes": votes,
+            }
+            for index, count in enumerate(points)
+        ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("claim", ["concentrated", "nearly independent"])
+def test_rankings_that_agree_are_told_from_random_ones(tmp_path, claim):
+    assert _verdict(tmp_path, _rankings(agree=True), claim, "rankings")[0] == "holds"
+    assert _verdict(tmp_path, _rankings(agree=False), claim, "rankings")[0] != "holds"
+
+
+def _table1(best):
+    return pd.DataFrame(
+        [
+            {
+                "features": features, "metric": metric, "exemplars": 1, "layer": layer,
+                "subset": subset, "matches": 5 + 3 * ((features, metric) == best),
+                "selected": 8, "chance": 2.0,
+            }
+            for features, metric in (
+                ("pixels", "euclidean"), ("feature_maps", "euclidean"), ("feature_maps", "hamming"),
+            )
+            for layer in ("conv1", "conv2")
+            for subset in range(3)
+        ]
+    )  # fmt: skip
+
+
+def test_the_best_exemplars_are_named(tmp_path):
+    rows = _table1(("pixels", "euclidean"))
+    verdict, ours = _verdict(tmp_path, rows, "Exemplars by pixels", "table1")
+    assert verdict == "holds"
+    assert "pixels, euclidean 16.0; maps, euclidean 10.0" in ours
+    rows = _table1(("feature_maps", "hamming"))
+    assert _verdict(tmp_path, rows, "Exemplars by pixels", "table1")[0] == "does not hold"
+
+
+def test_a_summary_beside_the_runs_is_not_taken_for_them(tmp_path):
+    (tmp_path / "figure5-net.summary.csv").write_text("nonsense\n")
+    rows = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * (0.02 + _noise(s)))
+    assert _verdict(tmp_path, rows, LEAST)[0] == "holds"
+
+
+def test_disparity_falls_and_more_for_most(tmp_path):
+    def rows(most, all_):
+        return pd.DataFrame(
+            [
+                {
+                    "distortion": "awgn:15", "size": size, "method": method, "seed": seed,
+                    "layer": "conv1", "disparity": disparity + _noise(seed), "share": 0.1,
+                    "distorted_accuracy": 0.7,
+                }
+                for method, size, disparity in (
+                    ("none", 0, 100.0), ("most", 500, most), ("all", 500, all_),
+                )
+                for seed in range(1 if method == "none" else 3)
+            ]
+        )  # fmt: skip
+
+    claim = "Disparity falls"
+    assert _verdict(tmp_path, rows(80.0, 90.0), claim, "figure6")[0] == "holds"
+    assert _verdict(tmp_path, rows(90.0, 80.0), claim, "figure6")[0] == "holds partly"
+    assert _verdict(tmp_path, rows(120.0, 110.0), claim, "figure6")[0] == "does not hold"
