@@ -12,11 +12,15 @@ from rich.progress import (
 )
 
 
-def start_progress():
+def start_progress(speed_estimate_period=30.0):
     """Start a progress display on standard error.
 
     It shows only on a terminal and vanishes when stopped, so pipes and log
     files stay clean.
+
+    Args:
+        speed_estimate_period: The time left follows from the speed of the
+            last so many seconds.
 
     Returns:
         A started `rich.progress.Progress`; call its `stop`.
@@ -29,6 +33,7 @@ def start_progress():
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        speed_estimate_period=speed_estimate_period,
         disable=not console.is_terminal,
     )
     progress.start()

@@ -67,8 +67,8 @@ def train_run(
         layers: Names of the layers. Default: those that the paper tunes.
         fraction: Share of each layer's filters.
         threshold_share: Select by one threshold on the mean earth mover's
-            distance for all layers instead: the one over which this share of
-            all their filters lies.
+            distance for all layers instead, so that as many filters lie over
+            it as this fraction of each layer would give.
 
     Returns:
         A `Run`.
@@ -89,8 +89,7 @@ def train_run(
     if threshold_share is None:
         selection = ranking.select(fraction, which=method, seed=seed)
     else:
-        distances = np.concatenate([layer.mean_distance for layer in ranking.values()])
-        selection = ranking.select(threshold=float(np.quantile(distances, 1 - threshold_share)))
+        selection = ranking.select(threshold=_threshold(ranking, threshold_share))
     tuned = fine_tune(
         load_baseline(bench.model),
         train,
@@ -124,6 +123,13 @@ def _rank(bench, rows, distorted, layers):
     return rank_filters(
         load_baseline(bench.model), clean[chosen], distorted[chosen], layers=list(layers)
     )
+
+
+def _threshold(ranking, share):
+    """The threshold over which as many filters lie as the same fraction of each layer has."""
+    distances = np.sort(np.concatenate([layer.mean_distance for layer in ranking.values()]))
+    count = sum(map(len, ranking.select(share).values()))
+    return float(distances[-count - 1])
 
 
 def _train_from_scratch(bench, train, validation, clock, seed):

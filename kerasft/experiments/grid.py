@@ -1,7 +1,7 @@
 """Grids of independent runs that can be stopped at any moment and go on."""
 
+import contextlib
 import hashlib
-import io
 import json
 import shutil
 import threading
@@ -12,8 +12,8 @@ import pandas as pd
 
 from kerasft.backend import limit_threads
 from kerasft.experiments.provenance import provenance
-from kerasft.experiments.results_file import ResultsFile
-from kerasft.files import write_whole
+from kerasft.experiments.results_file import ResultsFile, typed
+from kerasft.files import locked, write_whole
 from kerasft.progress import start_progress
 
 # How often finished runs are looked for, in seconds.
@@ -42,14 +42,17 @@ def run_grid(function, configurations, settings, path, *, description):
         description: A few words for the progress bar.
 
     Returns:
-        `pandas.DataFrame` of all rows of the configurations, as the file has
-        them, in the order of the grid: the columns of the configuration, of
+        `pandas.DataFrame` of all rows of the configurations, as many of each
+        run, as the file has them, in the order of the grid: the columns of the configuration, of
         `settings`, of the rows, and of `kerasft.experiments.provenance`. Rows
         of configurations that were not asked for stay in the file.
 
     Raises:
         ValueError: The file has results of other settings or is damaged, or
-            another process is writing it. What `function` raises.
+            another process is writing it.
+        MemoryError: A worker process was killed, as for want of memory.
+        OSError: Results cannot be written, or do not arrive. Besides, what
+            `function` raises.
 
     Example:
 
@@ -67,7 +70,7 @@ def run_grid(function, configurations, settings, path, *, description):
     keys = [run_key(configuration) for configuration in configurations]
     if len(set(keys)) != len(keys):
         raise ValueError("Expected each configuration once. Received: one of them again.")
-    with file.locked():
+    with locked(file.path):
         table = _Table(file, configurations, settings)
         finished = table.collect()
         todo = [(k, c) for k, c in zip(keys, configurations, strict=True) if k not in finished]
@@ -85,29 +88,63 @@ def run_key(configuration):
 
 def _run(function, todo, table, description, total):
     table.folder.mkdir(parents=True, exist_ok=True)
-    stop = threading.Event()
-    progress = start_progress()
-    task = progress.add_task(description, total=total, completed=total - len(todo))
+    with _watched(table, description, total):
+        try:
+            joblib.Parallel(batch_size=1)(
+                joblib.delayed(_run_one)(function, configuration, table.folder / f"{key}.json")
+                for key, configuration in todo
+            )
+        except RuntimeError as error:
+            # Of joblib's processes and of Dask, from modules that are not public.
+            if type(error).__name__ not in ("TerminatedWorkerError", "KilledWorker"):
+                raise
+            raise MemoryError(
+                "Expected worker processes that end by themselves. Received: one that was killed, "
+                "perhaps for want of memory; what is done is kept, go on with fewer --jobs."
+            ) from error
+    missing = [key for key, _ in todo if key not in table.finished]
+    if missing:
+        raise OSError(
+            f"Expected the results of {len(todo)} runs in {table.folder}. Received: "
+            f"{len(todo) - len(missing)}; do all workers see that folder?"
+        )
+    shutil.rmtree(table.folder, ignore_errors=True)
 
-    # joblib tells of finished runs as they come for some of its backends only.
+
+@contextlib.contextmanager
+def _watched(table, description, total):
+    """Collect what runs leave and show how many there are, while the block runs.
+
+    joblib tells of finished runs as they come for some of its backends only.
+    """
+    stop, failed = threading.Event(), []
+    # Runs are few and long, so that the time left follows from all of them.
+    progress = start_progress(speed_estimate_period=7 * 24 * 3600)
+    task = progress.add_task(description, total=total, completed=len(table.finished_of_grid()))
+
     def watch():
         while not stop.wait(_INTERVAL):
-            before = len(table.finished)
-            progress.advance(task, len(table.collect()) - before)
+            try:
+                table.collect()
+            except Exception as error:  # Raised again where it is seen.
+                failed.append(error)
+                return
+            finished = len(table.finished_of_grid())
+            if finished > progress.tasks[0].completed:
+                progress.update(task, completed=finished)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        joblib.Parallel(batch_size=1)(
-            joblib.delayed(_run_one)(function, configuration, table.folder / f"{key}.json")
-            for key, configuration in todo
-        )
+        yield
     finally:
         stop.set()
         watcher.join()
         progress.stop()
-        table.collect()
-    shutil.rmtree(table.folder)
+        if not failed:
+            table.collect()
+    if failed:
+        raise failed[0]
 
 
 def _run_one(function, configuration, path):
@@ -124,14 +161,16 @@ class _Table:
     """The rows in the file and those that finished runs left beside it.
 
     Attributes:
-        folder: Where runs write their rows.
+        folder: Where runs write their rows. Its name holds the settings, so
+            that runs of others that still go on are not taken for these.
         finished: Set of the keys of runs that have rows in the file.
     """
 
     def __init__(self, file, configurations, settings):
         self._file = file
         self._settings = settings
-        self.folder = file.path.with_name(f".{file.path.stem}.runs")
+        self._grid = {run_key(configuration) for configuration in configurations}
+        self.folder = file.path.with_name(f".{file.path.stem}.{run_key(settings)}.runs")
         self._rows = file.read()
         if self._rows is None:
             self._rows = pd.DataFrame({"run": []}, dtype=str)
@@ -154,20 +193,27 @@ class _Table:
                     f"Received: those of {others[0]!r}; give another --out."
                 )
 
+    def finished_of_grid(self):
+        """Keys of the runs of this grid that have rows in the file."""
+        return self.finished & self._grid
+
     def collect(self):
         """Move what finished runs wrote into the file; returns `finished`."""
         new, files = [], sorted(self.folder.glob("[!.]*.json"))
+        keys = {path.stem for path in files} - self.finished
         for path in files:
-            content = json.loads(path.read_text())
-            if path.stem in self.finished:
+            if path.stem not in keys:
                 continue
-            self.finished.add(path.stem)
+            content = json.loads(path.read_text())
             for row in content["rows"]:
                 row = {**content["configuration"], **self._settings, **row, **content["provenance"]}
                 new.append({"run": path.stem, **{name: _text(row[name]) for name in row}})
         if new:
-            self._rows = pd.concat([self._rows, pd.DataFrame(new)]).fillna("")
-            self._file.write(self._rows)
+            rows = pd.concat([self._rows, pd.DataFrame(new)]).fillna("")
+            self._file.write(rows)
+            # Only what is written is finished, and may go.
+            self._rows = rows
+        self.finished |= keys
         for path in files:
             path.unlink(missing_ok=True)
         return self.finished
@@ -183,11 +229,7 @@ class _Table:
 
     def of(self, keys):
         """The rows of these runs, with numbers as numbers."""
-        rows = self._rows[self._rows["run"].isin(keys)]
-        # A digest of digits alone is no number.
-        texts = dict.fromkeys(("run", *self._settings), str)
-        text = io.StringIO(rows.to_csv(index=False))
-        return pd.read_csv(text, dtype=texts, float_precision="round_trip")
+        return typed(self._rows[self._rows["run"].isin(keys)])
 
 
 def _text(value):

@@ -1,15 +1,12 @@
-import contextlib
-import importlib
 import io
-import os
 import pathlib
 
 import pandas as pd
 
 from kerasft.files import write_whole
 
-# Elsewhere two runs into one file are not noticed.
-_fcntl = importlib.import_module("fcntl") if os.name == "posix" else None
+# Digests: one of digits alone is no number.
+_TEXTS = ("run", "images_sha256", "model_sha256")
 
 
 class ResultsFile:
@@ -26,7 +23,8 @@ class ResultsFile:
     """
 
     def __init__(self, path):
-        self.path = pathlib.Path(path)
+        # Absolute: workers on other machines start elsewhere.
+        self.path = pathlib.Path(path).absolute()
 
     def read(self):
         """The rows, all values as text; `None` where there is no file.
@@ -35,23 +33,50 @@ class ResultsFile:
             `pandas.DataFrame` or `None`.
 
         Raises:
-            ValueError: Not a table, or a last line that is cut off.
+            ValueError: Not a table, a last line that is cut off, or a run
+                that has lost rows.
         """
         if not self.path.exists():
             return None
         content = self.path.read_bytes()
         if not content.endswith(b"\n"):
-            lines = content.count(b"\n")
+            line = content.rpartition(b"\n")[2].partition(b",")[0].decode(errors="replace")
             raise ValueError(
-                f"Expected whole lines in {self.path}. Received: line {lines + 1} cut off; remove "
-                "it and its run is repeated."
+                f"Expected whole lines in {self.path}. Received: a last line cut off; remove all "
+                f"rows of run {line!r} and it is repeated."
             )
         try:
-            return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+            rows = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
         except ValueError as error:
             raise ValueError(
                 f"Expected a table of results in {self.path}. Received: {error}."
             ) from error
+        if "run" in rows:
+            counts = rows["run"].value_counts()
+            short = counts.index[counts < counts.max()]
+            if len(short):
+                raise ValueError(
+                    f"Expected {counts.max()} rows of every run in {self.path}. Received: "
+                    f"{counts[short[0]]} of run {short[0]}; remove them and it is repeated."
+                )
+        return rows
+
+    def table(self):
+        """The rows with numbers as numbers.
+
+        Returns:
+            `pandas.DataFrame`.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: As `read`.
+        """
+        rows = self.read()
+        if rows is None:
+            raise FileNotFoundError(
+                f"Expected a file of results. Received: {self.path}, which does not exist."
+            )
+        return typed(rows)
 
     def write(self, rows):
         """Replace the file by these rows.
@@ -62,29 +87,15 @@ class ResultsFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, rows.to_csv(index=False).encode())
 
-    @contextlib.contextmanager
-    def locked(self):
-        """Keep other processes of this machine from writing while the block runs.
 
-        Raises:
-            ValueError: Another process is writing.
-        """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        with open(lock, "w") as opened:
-            if _fcntl is not None:
-                try:
-                    _fcntl.flock(opened, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
-                    # Not the lock of a process that has removed it since.
-                    if not os.path.samestat(os.stat(lock), os.fstat(opened.fileno())):
-                        raise BlockingIOError
-                except (BlockingIOError, FileNotFoundError):
-                    raise ValueError(
-                        f"Expected no other process that writes {self.path}. Received: one that "
-                        "does; wait for it or give another --out."
-                    ) from None
-            try:
-                yield
-            finally:
-                # While it is still locked, so that no other process holds it.
-                lock.unlink(missing_ok=True)
+def typed(rows):
+    """Rows of texts as what they are texts of; digests stay texts.
+
+    Args:
+        rows: `pandas.DataFrame` of texts.
+
+    Returns:
+        `pandas.DataFrame`, every number to its last digit.
+    """
+    text = io.StringIO(rows.to_csv(index=False))
+    return pd.read_csv(text, dtype=dict.fromkeys(_TEXTS, str), float_precision="round_trip")

@@ -15,6 +15,7 @@ def slow_square(configuration):
 
 
 def two_rows(configuration):
+    time.sleep(0.05)
     return [{"layer": name, "value": configuration["number"]} for name in ("conv1", "conv2")]
 
 

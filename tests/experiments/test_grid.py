@@ -1,6 +1,7 @@
 """A grid of runs goes on where it was stopped and never loses or mixes results."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import pathlib
@@ -12,8 +13,10 @@ import joblib
 import pandas as pd
 import pytest
 
-from kerasft.experiments import run_grid
+from kerasft.experiments import grid, run_grid
+from kerasft.experiments.grid import run_key
 from kerasft.experiments.results_file import ResultsFile
+from kerasft.files import locked
 
 NUMBERS = [{"number": number, "word": 'a, "b"\n c'} for number in range(6)]
 SETTINGS = {"network": "small", "model_sha256": "0123456789012345"}
@@ -46,16 +49,16 @@ def test_what_is_done_is_not_done_again_and_its_rows_do_not_change(tmp_path):
     folder = tmp_path / "marks"
     folder.mkdir()
     path = tmp_path / "x.csv"
-    grid = [{"number": number, "folder": str(folder)} for number in range(6)]
-    _run(grid_functions.leave_a_mark, path, grid[:4])
+    numbers = [{"number": number, "folder": str(folder)} for number in range(6)]
+    _run(grid_functions.leave_a_mark, path, numbers[:4])
     before = path.read_bytes()
-    assert _run(grid_functions.leave_a_mark, path, grid[:4]).shape[0] == 4
+    assert _run(grid_functions.leave_a_mark, path, numbers[:4]).shape[0] == 4
     assert path.read_bytes() == before
-    assert _run(grid_functions.leave_a_mark, path, grid)["number"].tolist() == list(range(6))
+    assert _run(grid_functions.leave_a_mark, path, numbers)["number"].tolist() == list(range(6))
     assert path.read_bytes().startswith(before)
     # Rows of a part, and of the whole grid in another order.
-    assert _run(grid_functions.leave_a_mark, path, grid[2:4])["square"].tolist() == [4, 9]
-    table = _run(grid_functions.leave_a_mark, path, grid[::-1])
+    assert _run(grid_functions.leave_a_mark, path, numbers[2:4])["square"].tolist() == [4, 9]
+    table = _run(grid_functions.leave_a_mark, path, numbers[::-1])
     assert table["number"].tolist() == list(range(6))[::-1]
 
 
@@ -85,14 +88,15 @@ KILLED_GRID = [{"number": number} for number in range(60)]
 
 
 def _run_to_be_killed(path, jobs):
-    # A session of its own, so that its workers can be killed with it.
+    # A session of its own, so that its workers can be killed with it. Nobody hears it.
     os.setsid()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with joblib.parallel_config(n_jobs=jobs):
-        _run(grid_functions.slow_square, path, KILLED_GRID)
+        _run(grid_functions.two_rows, path, KILLED_GRID)
 
 
 def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
-    _run(grid_functions.square, tmp_path / "whole.csv", KILLED_GRID)
+    _run(grid_functions.two_rows, tmp_path / "whole.csv", KILLED_GRID)
     path = tmp_path / "killed.csv"
     # Processes forked from one that has imported Keras start at once.
     monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
@@ -100,32 +104,106 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
     context.set_forkserver_preload(["kerasft.experiments", "grid_functions", __name__])
     generator = random.Random(0)
     kills, rows = 0, 0
-    for jobs in [1] * 16 + [2] * 4:
+    while kills < 20:
+        jobs = 2 if kills % 5 == 4 else 1
         process = context.Process(target=_run_to_be_killed, args=(path, jobs))
         process.start()
-        process.join(generator.uniform(0, 0.4 if jobs == 1 else 4))
-        if process.is_alive():
-            # The workers with it, as when a machine stops.
+        process.join(generator.uniform(0, 0.4) if jobs == 1 else generator.uniform(3, 6))
+        if not process.is_alive():
+            # It came to its end: begin again.
+            path.unlink()
+            rows = 0
+            continue
+        kills += 1
+        if kills % 10:
+            # The workers with it, as when a machine stops; every other time that
+            # there are workers they outlive it and go on writing.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.kill()
-            process.join()
-            kills += 1
+        process.kill()
+        process.join()
         if path.exists():
             table = ResultsFile(path).read()
             assert len(table) >= rows
-            assert (table["number"].astype(int) ** 2 == table["square"].astype(int)).all()
+            assert (table["value"] == table["number"]).all()
             rows = len(table)
-    assert kills >= 15
-    _run(grid_functions.square, path, KILLED_GRID)
+    _run(grid_functions.two_rows, path, KILLED_GRID)
     assert _without_provenance(path) == _without_provenance(tmp_path / "whole.csv")
-    assert {p.name for p in tmp_path.iterdir()} == {"whole.csv", "killed.csv"}
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    path = tmp_path / "x.csv"
+    for name in (".x.csv.lock", ".x.csv.ab12cd_9"):
+        (tmp_path / name).touch()
+    (tmp_path / ".x.csv.keep").touch()
+    _run(grid_functions.square, path)
+    assert {p.name for p in tmp_path.iterdir()} == {"x.csv", ".x.csv.keep"}
+
+
+def test_runs_that_others_left_are_taken_only_with_the_same_settings(tmp_path):
+    path = tmp_path / "x.csv"
+    table = _run(grid_functions.square, path)
+    folder = tmp_path / f".x.{run_key(SETTINGS)}.runs"
+    folder.mkdir()
+    late = {
+        "configuration": {"number": 7, "word": ""},
+        "rows": [{"square": 49, "half": 3.5}],
+        "provenance": table[PROVENANCE].iloc[0].to_dict(),
+    }
+    (folder / f"{run_key(late['configuration'])}.json").write_text(json.dumps(late))
+    other = tmp_path / ".x.0123456789ab.runs"
+    other.mkdir()
+    (other / f"{run_key({'number': 8})}.json").write_text(json.dumps(late))
+    assert _run(grid_functions.square, path).shape[0] == 6
+    assert sorted(ResultsFile(path).table()["number"]) == [*range(6), 7]
+
+
+def test_a_failed_write_is_told_and_loses_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    write, failures = ResultsFile.write, []
+
+    def full_disk(self, rows):
+        failures.append(len(rows))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ResultsFile, "write", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        _run(grid_functions.slow_square, path, KILLED_GRID[:20])
+    assert failures
+    assert not path.exists()
+    monkeypatch.setattr(ResultsFile, "write", write)
+    done = len(list(tmp_path.glob(".x.*.runs/*.json")))
+    assert done > 0
+
+    def nothing_more(configuration):
+        raise AssertionError("a run was repeated")
+
+    finished = [c for c in KILLED_GRID if c["number"] < done]
+    assert len(_run(nothing_more, path, finished)) == done
+
+
+def test_a_run_that_lost_rows_is_refused(tmp_path):
+    path = tmp_path / "x.csv"
+    _run(grid_functions.two_rows, path, KILLED_GRID[:6])
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ValueError, match=r"Expected 2 rows of every run.*Received: 1 of run"):
+        ResultsFile(path).read()
+
+
+def test_runs_that_do_not_arrive_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(grid, "_run_one", _writes_nowhere)
+    with pytest.raises(OSError, match=r"results of 6 runs.*Received: 0"):
+        _run(grid_functions.square, tmp_path / "x.csv")
+
+
+def _writes_nowhere(function, configuration, path):
+    """A worker that does not see the folder."""
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: text[:-4], "line 7 cut off"),
+        (lambda text: text[:-4], "cut off; remove all rows of run '[0-9a-f]{12}'"),
         (
             lambda text: text.replace("0123456789012345", "f" * 16),
             "model_sha256 = 0123456789012345",
@@ -138,19 +216,19 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
 )
 def test_a_damaged_or_foreign_file_is_refused_and_kept(tmp_path, damage, message):
     path = tmp_path / "x.csv"
-    grid = [{"number": number} for number in range(6)]
-    _run(grid_functions.square, path, grid)
+    numbers = [{"number": number} for number in range(6)]
+    _run(grid_functions.square, path, numbers)
     damaged = damage(path.read_text())
     path.write_text(damaged)
     with pytest.raises(ValueError, match=f"Expected.*{message}|{message}.*Received"):
-        _run(grid_functions.square, path, grid)
+        _run(grid_functions.square, path, numbers)
     assert path.read_text() == damaged
 
 
 def test_two_processes_do_not_write_one_file(tmp_path):
     path = tmp_path / "x.csv"
     with (
-        ResultsFile(path).locked(),
+        locked(path),
         pytest.raises(ValueError, match="Expected no other process"),
     ):
         _run(grid_functions.square, path)
