@@ -36,18 +36,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/exemplars.py
 
 # Every experiment of the paper at toy size, on the embedded digits.
-QUICK = $(BIN)/kerasft reproduce
-QUICK_OPTIONS = --dataset digits --baseline-epochs 8 --cache $(QUICK_OUT)/cache --out $(QUICK_OUT)/results
-reproduce-quick: QUICK_OUT := $(shell mktemp -d)
 reproduce-quick: $(VENV)/.installed
-	$(QUICK) figure4 $(QUICK_OPTIONS) --distortions blur:1,awgn:25 --pairs 200
-	$(QUICK) overlap $(QUICK_OPTIONS) --distortions blur:1,awgn:25 --pairs 200
-	$(QUICK) figure5 $(QUICK_OPTIONS) --distortions blur:1 --sizes 50,100 --seeds 2
-	$(QUICK) figure6 $(QUICK_OPTIONS) --distortions blur:1 --size 50 --seeds 1
-	$(QUICK) transfer $(QUICK_OPTIONS) --distortions blur:1,awgn:25 --size 50 --seeds 1
-	$(QUICK) selection $(QUICK_OPTIONS) --distortions blur:1 --sizes 50 --seeds 1
-	$(QUICK) report --out $(QUICK_OUT)/results
-	rm -r $(QUICK_OUT)
+	BIN=$(BIN) bash scripts/reproduce_quick.sh
 
 # Every summary, figure and text of the experiments anew, from the runs in docs/results.
 results: $(VENV)/.installed

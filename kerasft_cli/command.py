@@ -378,6 +378,7 @@ def table1(**options):
 
 
 def _run_experiment(name, **options):
+    start_backend_quietly()
     with quiet_workers():
         _run("experiment", experiment=name, **options)
 

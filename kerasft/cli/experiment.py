@@ -10,7 +10,8 @@ from kerasft.datasets import ImageDataset, cifar10, cifar100, digits, stratified
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import Baseline, Bench, ImageStore, run_grid, train_baseline
 from kerasft.experiments.catalogue import EXPERIMENTS
-from kerasft.experiments.outputs import write_outputs
+from kerasft.experiments.outputs import runs_file, write_outputs
+from kerasft.experiments.results_file import ResultsFile
 
 
 def run(
@@ -32,20 +33,23 @@ def run(
     configurations = entry.configurations(**{k: v for k, v in grid.items() if v is not None})
     for folder in (out, cache):
         check_output_folder(folder, force=True)
-    store = ImageStore.create(_load(dataset, data), cache)
-    _check_sizes(configurations, store)
-    baseline = Baseline(network, epochs=baseline_epochs)
-    bench = Bench(network, str(train_baseline(baseline, store, cache).absolute()), store)
-    out = pathlib.Path(out)
+    label = network if dataset == "cifar10" else f"{network}-{dataset}"
+    path = runs_file(experiment, label, pathlib.Path(out))
+    # What would be found out after hours of training the network.
+    ResultsFile(path).read()
     with _workers(jobs, scheduler):
+        store = ImageStore.create(_load(dataset, data), cache)
+        _check_sizes(configurations, store)
+        baseline = Baseline(network, epochs=baseline_epochs)
+        bench = Bench(network, str(train_baseline(baseline, store, cache).absolute()), store)
         run_grid(
             functools.partial(entry.run, bench),
             configurations,
-            bench.settings(),
-            out / f"{entry.runs}-{network}.csv",
+            bench.settings() | {key: configurations[0][key] for key in entry.unmixed},
+            path,
             description=entry.title,
         )
-    files = write_outputs(experiment, network, out)
+    files = write_outputs(experiment, label, path.parent)
     Console().print(f"Wrote {', '.join(str(file) for file in files)}", markup=False, soft_wrap=True)
 
 
@@ -95,5 +99,18 @@ def _workers(jobs, scheduler):
             "Expected Dask for --scheduler: pip install 'kerasft[cluster]'. Received: no module "
             f"{error.name}."
         ) from error
-    with Client(scheduler, timeout=10), joblib.parallel_config("dask"):
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"Expected the address of a Dask scheduler. Received: {scheduler} ({error})."
+        ) from error
+    with client, joblib.parallel_config("dask"):
+        # The random state of Keras is one for a process.
+        busy = [worker for worker, threads in client.nthreads().items() if threads != 1]
+        if busy or not client.nthreads():
+            raise ValueError(
+                "Expected Dask workers with one thread each (dask worker --nthreads 1). Received: "
+                f"{busy[0] + ' with more' if busy else 'no workers'}."
+            )
         yield

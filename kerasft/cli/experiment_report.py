@@ -2,27 +2,36 @@ import pathlib
 
 from rich.console import Console
 
-from kerasft.experiments import NETWORKS
 from kerasft.experiments.catalogue import EXPERIMENTS
 from kerasft.experiments.claims import claims
 from kerasft.experiments.outputs import write_outputs
+from kerasft.experiments.table1_outputs import write_table1_outputs
 from kerasft.files import write_whole
 
 
 def run(out):
     """The command `kerasft reproduce report`; arguments are its options."""
     folder = pathlib.Path(out)
-    files = [
-        file
+    found = [
+        (name, file.stem.removeprefix(f"{experiment.runs}-"))
         for name, experiment in EXPERIMENTS.items()
-        for network in sorted(NETWORKS)
-        if (folder / f"{experiment.runs}-{network}.csv").exists()
-        for file in write_outputs(name, network, folder)
+        for file in sorted(folder.glob(f"{experiment.runs}-*.csv"))
+        if not file.name.endswith(".summary.csv")
     ]
-    for network in sorted(NETWORKS):
-        if any(network in file.name for file in files):
-            files.append(folder / f"claims-{network}.csv")
-            write_whole(files[-1], claims(folder, network).to_csv(index=False).encode())
-    if not files:
+    tables = [f for f in sorted(folder.glob("table1-*.csv")) if not f.stem.endswith(".summary")]
+    if not found and not tables:
         raise FileNotFoundError(f"Expected runs of experiments in {folder}. Received: none.")
-    Console().print(f"Wrote {len(files)} files to {folder}", markup=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
+    files = []
+    for name, label in found:
+        try:
+            files += write_outputs(name, label, folder)
+        except ValueError as error:
+            # An experiment that was stopped does not keep the others from being shown.
+            console.print(f"Left out {name} of {label}: {error}", markup=False)
+    for file in tables:
+        files += write_table1_outputs(file)
+    for label in sorted({label for _, label in found}):
+        files.append(folder / f"claims-{label}.csv")
+        write_whole(files[-1], claims(folder, label).to_csv(index=False).encode())
+    console.print(f"Wrote {len(files)} files to {folder}", markup=False)

@@ -12,7 +12,9 @@ from kerasft.cli.names import split_names
 from kerasft.cli.output_folder import check_output_folder
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import provenance, summarise_table1, table1
+from kerasft.experiments.results_file import ResultsFile
 from kerasft.experiments.table1 import CONFIGURATIONS, KEYS
+from kerasft.experiments.table1_outputs import write_table1_outputs
 from kerasft.files import write_whole
 from kerasft.susceptibility.rank_filters import Ranker
 
@@ -53,9 +55,8 @@ def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
         rows = pd.concat([rows, new])
         out.mkdir(parents=True, exist_ok=True)
         write_whole(file, rows.to_csv(index=False).encode())
-    summary = summarise_table1(rows)
-    write_whole(file.with_suffix(".summary.csv"), summary.to_csv(index=False).encode())
-    _print(summary, distortion, file)
+    files = write_table1_outputs(file)
+    _print(summarise_table1(rows), distortion, [file, *files])
 
 
 def _digest(content):
@@ -64,7 +65,7 @@ def _digest(content):
 
 def _read_rows(file, settings, layers):
     """Rows of an earlier run, `None` where there was none."""
-    if not file.exists():
+    if ResultsFile(file).read() is None:
         return None
     wanted = {(*configuration, layer) for configuration in CONFIGURATIONS for layer in layers}
     try:
@@ -94,7 +95,7 @@ def _read_rows(file, settings, layers):
     )
 
 
-def _print(summary, distortion, file):
+def _print(summary, distortion, files):
     table = Table(title=f"Matches with the paired ranking, {distortion}", title_justify="left")
     table.add_column("features, metric")
     for column in ("exemplars", "layer", "matches", "95% interval", "chance"):
@@ -110,4 +111,6 @@ def _print(summary, distortion, file):
         )
     console = Console()
     console.print(table)
-    console.print(f"Wrote {file}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"Wrote {', '.join(map(str, files))}", markup=False, highlight=False, soft_wrap=True
+    )

@@ -8,7 +8,7 @@ import pathlib
 import keras
 
 from kerasft.backend import default_jit_compile
-from kerasft.files import write_whole
+from kerasft.files import locked, write_whole
 from kerasft.models import all_conv_net, cifar10_cnn
 from kerasft.progress import track
 
@@ -72,18 +72,25 @@ def train_baseline(baseline, store, cache):
     Returns:
         Path of the `.keras` file. Beside it, `.json` has the losses and
         accuracies of every epoch.
+
+    Raises:
+        ValueError: Another process is training it.
     """
-    cache = pathlib.Path(cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{baseline.name(store)}.keras"
-    if path.exists():
-        return path
+    path = pathlib.Path(cache) / f"{baseline.name(store)}.keras"
+    if not path.exists():
+        # Two trainings at once would remove each other's epochs.
+        with locked(path):
+            _train(baseline, store, path)
+    return path
+
+
+def _train(baseline, store, path):
     log_file = path.with_suffix(".json")
     log = json.loads(log_file.read_text()) if log_file.exists() else {"epochs": []}
     epochs = log["epochs"]
 
     def checkpoint(epoch):
-        return cache / f".{path.stem}.epoch-{epoch}.keras"
+        return path.with_name(f".{path.stem}.epoch-{epoch}.keras")
 
     if not all(checkpoint(epoch).exists() for epoch in {len(epochs), _best(epochs)}):
         # None yet, or someone removed the network to have it trained anew.
@@ -123,12 +130,11 @@ def train_baseline(baseline, store, cache):
             if old != _best(epochs):
                 checkpoint(old).unlink(missing_ok=True)
     best = keras.saving.load_model(checkpoint(_best(epochs)), compile=False)
-    staging = cache / f".{path.stem}.best.keras"
+    staging = path.with_name(f".{path.stem}.best.keras")
     best.save(staging)
     staging.replace(path)
     for epoch in range(1, len(epochs) + 1):
         checkpoint(epoch).unlink(missing_ok=True)
-    return path
 
 
 def _dropout_states(model):

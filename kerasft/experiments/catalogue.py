@@ -26,6 +26,7 @@ class Experiment:
         summarise: Function from all rows to a table.
         draw: Function from all rows to a figure.
         describe: Function from all rows to sentences.
+        unmixed: Keys of a configuration of which a file holds one value only.
     """
 
     title: str
@@ -35,17 +36,33 @@ class Experiment:
     summarise: Callable
     draw: Callable
     describe: Callable
+    unmixed: tuple[str, ...] = ()
 
 
-def _experiment(title, runs, grid, shown):
+def _experiment(title, runs, grid, shown, unmixed=()):
     return Experiment(
-        title, runs, grid.configurations, grid.run, shown.summarise, shown.draw, shown.describe
+        title,
+        runs,
+        grid.configurations,
+        grid.run,
+        shown.summarise,
+        shown.draw,
+        shown.describe,
+        unmixed,
     )
 
 
+# Votes of other parts of the images cannot be added up.
+_PARTS = ("parts", "pairs")
+
+
 EXPERIMENTS = {
-    "figure4": _experiment("Figure 4: susceptibility of filters", "rankings", rankings, figure4),
-    "overlap": _experiment("Overlap of the most affected filters", "rankings", rankings, overlap),
+    "figure4": _experiment(
+        "Figure 4: susceptibility of filters", "rankings", rankings, figure4, _PARTS
+    ),
+    "overlap": _experiment(
+        "Overlap of the most affected filters", "rankings", rankings, overlap, _PARTS
+    ),
     "figure5": _experiment(
         "Figure 5: accuracy against distorted training images", "figure5", figure5, figure5
     ),

@@ -174,7 +174,7 @@ def draw(rows):
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from kerasft.report.svg import chart_style
+    from kerasft.chart_style import chart_style
 
     layer = rows["layer"].iloc[0]
     summary = summarise(rows)
@@ -213,7 +213,7 @@ def draw(rows):
 def _draw_panel(axes, layer, summary):
     from matplotlib.ticker import MaxNLocator
 
-    from kerasft.report.svg import BLUE, INK, PALE_BLUE
+    from kerasft.chart_style import BLUE, INK, PALE_BLUE
 
     filters, selected = len(layer.order), int(summary["selected"])
     heights = 100 * layer.borda_counts[layer.order] / layer.borda_counts.sum()

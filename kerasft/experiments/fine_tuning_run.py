@@ -113,8 +113,18 @@ def accuracy(model, images, labels):
 
 
 def load_baseline(path):
-    """The `keras.Model` in a file."""
-    return keras.saving.load_model(path, compile=False)
+    """The `keras.Model` in a file.
+
+    Raises:
+        ValueError: A damaged file.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras lets through whatever its readers raise.
+        raise ValueError(
+            f"Expected a network that was trained as a baseline. Received: {path} "
+            f"({type(error).__name__}: {error}); remove it and it is trained anew."
+        ) from error
 
 
 def _rank(bench, rows, distorted, layers):

@@ -2,50 +2,68 @@
 
 import io
 
-import pandas as pd
-
+from kerasft.chart_style import chart_style
 from kerasft.experiments.catalogue import EXPERIMENTS
+from kerasft.experiments.results_file import ResultsFile
 from kerasft.files import write_whole
-from kerasft.report.svg import chart_style
 
 
-def write_outputs(name, network, folder):
+def runs_file(name, label, folder):
+    """Path of the file with an experiment's runs.
+
+    Args:
+        name: A key of `kerasft.experiments.catalogue.EXPERIMENTS`.
+        label: The network, and the data set where it is not CIFAR-10.
+        folder: `pathlib.Path` of the folder of results.
+    """
+    return folder / f"{EXPERIMENTS[name].runs}-{label}.csv"
+
+
+def write_outputs(name, label, folder):
     """Make an experiment's summary, figure and text from its runs.
 
     Args:
         name: A key of `kerasft.experiments.catalogue.EXPERIMENTS`.
-        network: Name of the network.
+        label: As for `runs_file`.
         folder: `pathlib.Path` of the folder of results, with the runs.
 
     Returns:
-        List of the files written: `<name>-<network>.summary.csv`, `.svg` and
+        List of the files written: `<name>-<label>.summary.csv`, `.svg` and
         `.md`.
 
     Raises:
         FileNotFoundError: No runs.
+        ValueError: Runs that are damaged or not complete enough.
     """
     experiment = EXPERIMENTS[name]
-    runs = folder / f"{experiment.runs}-{network}.csv"
-    # A digest of digits alone is no number.
-    texts = dict.fromkeys(("run", "images_sha256", "model_sha256"), str)
-    rows = pd.read_csv(runs, dtype=texts, float_precision="round_trip")
-    figure = io.BytesIO()
-    with chart_style():
-        # Without a date the same runs give the same file.
-        experiment.draw(rows).savefig(figure, format="svg", metadata={"Date": None})
+    runs = runs_file(name, label, folder)
+    rows = ResultsFile(runs).table()
     contents = {
         "summary.csv": experiment.summarise(rows).to_csv(index=False).encode(),
-        "svg": figure.getvalue(),
-        "md": _text(name, network, runs.name, rows).encode(),
+        "svg": svg(experiment.draw, rows),
+        "md": _text(name, label, runs.name, rows).encode(),
     }
     files = []
     for ending, content in contents.items():
-        files.append(folder / f"{name}-{network}.{ending}")
+        files.append(folder / f"{name}-{label}.{ending}")
         write_whole(files[-1], content)
     return files
 
 
-def _text(name, network, runs, rows):
+def svg(draw, rows):
+    """A figure as the bytes of an SVG file, the same for the same rows.
+
+    Args:
+        draw: Function from rows to a `matplotlib.figure.Figure`.
+        rows: `pandas.DataFrame`.
+    """
+    content = io.BytesIO()
+    with chart_style():
+        draw(rows).savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
+
+
+def _text(name, label, runs, rows):
     experiment = EXPERIMENTS[name]
     dates = sorted(rows["date"].unique())
     versions = ", ".join(
@@ -54,10 +72,10 @@ def _text(name, network, runs, rows):
     )
     return "\n".join(
         [
-            f"**{experiment.title}** (`{network}`, {rows['run'].nunique()} runs, "
+            f"**{experiment.title}** (`{label}`, {rows['run'].nunique()} runs, "
             f"{' to '.join(dates[:: max(1, len(dates) - 1)])}; {versions}; images "
             f"`{rows['images_sha256'].iloc[0]}`, network `{rows['model_sha256'].iloc[0]}`). "
-            f"Made by `kerasft reproduce {name} --network {network}` from `{runs}`.",
+            f"Made by `kerasft reproduce {name}` from `{runs}`.",
             "",
             *(f"- {sentence}" for sentence in experiment.describe(rows)),
             "",

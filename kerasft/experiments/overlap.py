@@ -105,7 +105,7 @@ def draw(rows):
     """
     from matplotlib.figure import Figure
 
-    from kerasft.report.svg import chart_style
+    from kerasft.chart_style import chart_style
 
     summary = summarise(rows)
     names = in_order(set(rows["distortion"]))
@@ -122,7 +122,7 @@ def draw(rows):
 
 
 def _draw_panel(axes, summary, names):
-    from kerasft.report.svg import INK
+    from kerasft.chart_style import INK
 
     # The half below the diagonal, without the lines that have nothing on it.
     across, down = names[:-1], names[1:]

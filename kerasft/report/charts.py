@@ -6,7 +6,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from kerasft.report.svg import BLUE, GREY, ORANGE, TEXT, chart_style
+from kerasft.chart_style import BLUE, GREY, ORANGE, TEXT, chart_style
 
 # Inches. At 72 points an inch these are as wide as a phone or as one of two
 # columns on a desk, so that text on the page has the size it has here.

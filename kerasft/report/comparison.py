@@ -6,16 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from kerasft.chart_style import BLUE, DARK_ORANGE, INK, ORANGE, PALE_BLUE, chart_style
 from kerasft.report.checks import BASELINE, check_comparison, check_samples
-from kerasft.report.svg import (
-    BLUE,
-    DARK_ORANGE,
-    INK,
-    ORANGE,
-    PALE_BLUE,
-    chart_style,
-    plain_text,
-)
+from kerasft.report.svg import plain_text
 
 _MOST_PAIRS = 4
 

@@ -42,11 +42,11 @@ def test_an_experiment_writes_its_runs_and_what_a_reader_sees(reproduce, tmp_pat
     status, output, _ = reproduce(name, *arguments)
     assert status == 0
     results = tmp_path / "results"
-    table = pd.read_csv(results / f"{runs}-cifar10_cnn.csv")
+    table = pd.read_csv(results / f"{runs}-cifar10_cnn-digits.csv")
     assert table["run"].nunique() == count
     assert set(table["distortion"]) <= {"blur:1", "awgn:15", "clean"}
-    written = [f"{name}-cifar10_cnn.{ending}" for ending in ENDINGS]
-    assert {file.name for file in results.iterdir()} == {f"{runs}-cifar10_cnn.csv", *written}
+    written = [f"{name}-cifar10_cnn-digits.{ending}" for ending in ENDINGS]
+    assert {file.name for file in results.iterdir()} == {f"{runs}-cifar10_cnn-digits.csv", *written}
     assert all(file in output for file in written)
     assert (results / written[1]).read_text().startswith("<?xml")
     assert f"kerasft reproduce {name}" in (results / written[2]).read_text()
@@ -54,10 +54,10 @@ def test_an_experiment_writes_its_runs_and_what_a_reader_sees(reproduce, tmp_pat
     before = {file: (results / file).read_bytes() for file in written}
     for file in written:
         (results / file).unlink()
-    modified = (results / f"{runs}-cifar10_cnn.csv").stat().st_mtime_ns
+    modified = (results / f"{runs}-cifar10_cnn-digits.csv").stat().st_mtime_ns
     assert reproduce(name, *arguments)[0] == 0
     assert before == {file: (results / file).read_bytes() for file in written}
-    assert (results / f"{runs}-cifar10_cnn.csv").stat().st_mtime_ns == modified
+    assert (results / f"{runs}-cifar10_cnn-digits.csv").stat().st_mtime_ns == modified
 
 
 def test_report_makes_everything_anew_and_judges_every_claim(reproduce, kerasft, tmp_path):
@@ -66,19 +66,22 @@ def test_report_makes_everything_anew_and_judges_every_claim(reproduce, kerasft,
     results = tmp_path / "results"
     status, _, _ = kerasft("reproduce", "report", "--out", results)
     assert status == 0
-    claims = pd.read_csv(results / "claims-cifar10_cnn.csv", keep_default_na=False)
+    claims = pd.read_csv(results / "claims-cifar10_cnn-digits.csv", keep_default_na=False)
     assert len(claims) == 12
     assert set(claims["verdict"]) <= {
         "holds", "holds partly", "does not hold", "cannot be judged",
     }  # fmt: skip
     judged = claims[claims["verdict"] != "cannot be judged"]
-    assert set(judged["file"]) == {"rankings-cifar10_cnn.csv", "figure5-cifar10_cnn.csv"}
-    assert (results / "overlap-cifar10_cnn.svg").exists()
+    assert set(judged["file"]) <= {
+        "rankings-cifar10_cnn-digits.csv",
+        "figure5-cifar10_cnn-digits.csv",
+    }
+    assert (results / "overlap-cifar10_cnn-digits.svg").exists()
 
 
 def test_results_of_another_network_are_refused_and_kept(reproduce, tmp_path):
     reproduce("figure6", *CASES["figure6"][1])
-    file = tmp_path / "results" / "figure6-cifar10_cnn.csv"
+    file = tmp_path / "results" / "figure6-cifar10_cnn-digits.csv"
     before = file.read_bytes()
     status, _, err = reproduce("figure6", *CASES["figure6"][1], "--baseline-epochs", 2)
     assert status == 2
@@ -119,6 +122,60 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "results").exists()
+
+
+def test_rankings_of_another_number_of_pairs_are_refused_before_any_run(reproduce, tmp_path):
+    reproduce("figure4", *CASES["figure4"][1])
+    file = tmp_path / "results" / "rankings-cifar10_cnn-digits.csv"
+    before = file.read_bytes()
+    status, _, err = reproduce("overlap", "--distortions", "blur:1,awgn:15", "--pairs", 60)
+    assert status == 2
+    assert "pairs = 60" in err
+    assert file.read_bytes() == before
+
+
+def test_report_shows_the_rest_where_an_experiment_is_not_complete(reproduce, kerasft, tmp_path):
+    reproduce("figure4", *CASES["figure4"][1])
+    reproduce("figure6", *CASES["figure6"][1])
+    results = tmp_path / "results"
+    file = results / "rankings-cifar10_cnn-digits.csv"
+    table = pd.read_csv(file, dtype=str)
+    table[table["part"] != "4"].to_csv(file, index=False)
+    for drawn in results.glob("figure*.svg"):
+        drawn.unlink()
+    status, output, _ = kerasft("reproduce", "report", "--out", results)
+    assert status == 0
+    assert "Left out figure4" in output
+    assert (results / "figure6-cifar10_cnn-digits.svg").exists()
+
+
+def test_a_scheduler_that_is_not_there_is_told_before_anything_else(kerasft, tmp_path):
+    pytest.importorskip("dask.distributed")
+    status, _, err = kerasft(
+        "reproduce", "figure4", "--dataset", "digits", "--scheduler", "nonsense",
+        "--cache", tmp_path / "cache", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 2
+    assert "Dask scheduler" in err
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_figure_on_a_dask_cluster_is_that_of_this_process(reproduce, kerasft, tmp_path):
+    distributed = pytest.importorskip("dask.distributed")
+    arguments = ("--distortions", "blur:1", "--pairs", 50)
+    reproduce("figure4", *arguments)
+    options = ("--dataset", "digits", "--baseline-epochs", 1, "--cache", tmp_path / "cache")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        status, _, err = kerasft(
+            "reproduce", "figure4", *options, "--out", tmp_path / "dask", *arguments,
+            "--scheduler", cluster.scheduler_address,
+        )  # fmt: skip
+    assert (status, err) == (0, "")
+    name = "rankings-cifar10_cnn-digits.csv"
+    alone, dask = (pd.read_csv(tmp_path / folder / name) for folder in ("results", "dask"))
+    pd.testing.assert_frame_equal(dask, alone)
 
 
 def test_a_folder_without_runs_has_no_report(kerasft, tmp_path):

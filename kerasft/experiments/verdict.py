@@ -1,0 +1,44 @@
+from kerasft.experiments.summary import mean_intervals
+
+HOLDS, PARTLY, NOT, OPEN = "holds", "holds partly", "does not hold", "cannot be judged"
+
+
+def judge_difference(rows, margin=0.0):
+    """Whether a paired difference is over 0, from all cells of an experiment.
+
+    The mean over cells is taken for each seed, over cells that all seeds
+    have; the seeds are the repetitions.
+
+    Args:
+        rows: `pandas.DataFrame`, a row for each cell (`distortion`, `size`)
+            and `seed`, with the `difference`.
+        margin: How far below 0 still counts as not below.
+
+    Returns:
+        `(text, verdict)`. The claim holds where the interval of the mean is
+        over 0 and so is the mean of every cell; partly where some cell is not;
+        it does not hold where the interval is below 0, partly again where
+        some cell is surely over 0. Where the interval spans 0, or there is
+        one seed only, it cannot be judged, unless cells are surely on both
+        sides (partly).
+    """
+    cell = ["distortion", "size"]
+    seeds = rows["seed"].nunique()
+    everywhere = rows.groupby(cell)["seed"].transform("nunique") == seeds
+    rows = rows[everywhere]
+    if rows.empty or seeds < 2:
+        return "too few runs", OPEN
+    by_seed = rows.groupby("seed", as_index=False)["difference"].mean().assign(all="all")
+    mean = mean_intervals(by_seed, ["all"], ["difference"]).iloc[0]
+    cells = mean_intervals(rows, cell, ["difference"])
+    over, below = cells["difference_low"] > -margin, cells["difference_high"] < -margin
+    text = (
+        f"{100 * mean['difference']:+.1f} ({100 * mean['difference_low']:+.1f} to "
+        f"{100 * mean['difference_high']:+.1f}) points in the mean of {len(cells)} cells; over 0 "
+        f"in {(cells['difference'] > 0).sum()}, surely below in {below.sum()}"
+    )
+    if mean["difference_low"] > -margin:
+        return text, HOLDS if (cells["difference"] > -margin).all() else PARTLY
+    if mean["difference_high"] < -margin:
+        return text, PARTLY if over.any() else NOT
+    return text, PARTLY if over.any() and below.any() else OPEN

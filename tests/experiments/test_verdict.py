@@ -1,0 +1,63 @@
+"""The rule by which a difference is judged, case by case."""
+
+import itertools
+
+import pandas as pd
+import pytest
+
+from kerasft.experiments.verdict import HOLDS, NOT, OPEN, PARTLY, judge_difference
+
+
+def _rows(cells):
+    """Differences of each cell, seed by seed."""
+    return pd.DataFrame(
+        [
+            {"distortion": "blur:1", "size": size, "seed": seed, "difference": value}
+            for size, values in enumerate(cells)
+            for seed, value in enumerate(values)
+            if value is not None
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "margin", "verdict"),
+    [
+        ([(0.02, 0.021, 0.022)], 0, HOLDS),
+        ([(-0.02, -0.021, -0.022)], 0, NOT),
+        # What holds one way does not hold the other way, or holds in part both ways.
+        ([(0.05, 0.01, -0.03)], 0, OPEN),
+        ([(-0.05, -0.01, 0.03)], 0, OPEN),
+        # One cell against it in the mean, though not surely.
+        ([(0.05, 0.051, 0.052), (-0.01, 0.005, -0.01)], 0, PARTLY),
+        # Surely less on average, but surely more somewhere.
+        ([(-0.05, -0.051, -0.052), (0.01, 0.011, 0.012)], 0, PARTLY),
+        # Surely on both sides, nothing on average.
+        ([(-0.02, -0.021, -0.022), (0.0205, 0.021, 0.0215)], 0, PARTLY),
+        # One seed says nothing.
+        ([(0.02,), (0.03,)], 0, OPEN),
+        ([], 0, OPEN),
+        # Nearly as good counts where a margin is given.
+        ([(-0.004, -0.005, -0.006)], 0, NOT),
+        ([(-0.004, -0.005, -0.006)], 0.01, HOLDS),
+        ([(-0.02, -0.021, -0.022)], 0.01, NOT),
+        # A cell that only one seed has does not count.
+        ([(0.03, 0.03, 0.03), (0.5, None, None)], 0, HOLDS),
+    ],
+)
+def test_verdict(cells, margin, verdict):
+    rows = _rows(cells) if cells else _rows([(1.0,)]).iloc[:0]
+    assert judge_difference(rows, margin)[1] == verdict
+
+
+def test_unfinished_cells_do_not_move_the_mean():
+    whole = _rows([(0.03, 0.031, 0.032), (0.01, 0.011, 0.012)])
+    more = pd.concat([whole, _rows([(0.5,)]).assign(size=7)])
+    assert judge_difference(more) == judge_difference(whole)
+    assert judge_difference(whole)[0].startswith("+2.1 (+1.9 to +2.3) points in the mean of 2 ")
+
+
+def test_the_order_of_rows_does_not_matter():
+    rows = _rows([(0.03, 0.01, 0.02), (0.01, 0.02, -0.01)])
+    for order in itertools.islice(itertools.permutations(range(6)), 0, 720, 97):
+        assert judge_difference(rows.iloc[list(order)]) == judge_difference(rows)
