@@ -39,6 +39,8 @@ class ResultsFile:
         if not self.path.exists():
             return None
         content = self.path.read_bytes()
+        if not content:
+            raise ValueError(f"Expected a table of results. Received: {self.path}, which is empty.")
         if not content.endswith(b"\n"):
             line = content.rpartition(b"\n")[2].partition(b",")[0].decode(errors="replace")
             raise ValueError(

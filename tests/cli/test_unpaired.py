@@ -139,11 +139,12 @@ def test_table1_keeps_results_of_other_settings(kerasft, trained_model, folders,
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: "nonsense", "'subset'"),
+        (lambda text: "nonsense\n", "'subset'"),
+        (lambda text: text[:-2], "cut off"),
         (lambda text: text.replace("subset", "draw", 1), "'subset'"),
         (lambda text: text[: text.rindex("\n", 0, -1) + 1], "Received: others for draw 0"),
         (lambda text: text[: text.rindex("pixels,euclidean,25") + 20] + "\n", "empty fields"),
-        (lambda text: "", "No columns"),
+        (lambda text: "", "which is empty"),
     ],
 )
 def test_table1_refuses_damaged_results(kerasft, trained_model, folders, tmp_path, damage, message):

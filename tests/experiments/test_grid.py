@@ -211,7 +211,7 @@ def _writes_nowhere(function, configuration, path):
         (lambda text: text.replace("network", "net", 1), "columns"),
         (lambda text: "nonsense\n", "columns"),
         (lambda text: 'a,b\n"1\n', "Expected a table"),
-        (lambda text: "", "whole lines"),
+        (lambda text: "", "which is empty"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused_and_kept(tmp_path, damage, message):
@@ -220,7 +220,7 @@ def test_a_damaged_or_foreign_file_is_refused_and_kept(tmp_path, damage, message
     _run(grid_functions.square, path, numbers)
     damaged = damage(path.read_text())
     path.write_text(damaged)
-    with pytest.raises(ValueError, match=f"Expected.*{message}|{message}.*Received"):
+    with pytest.raises(ValueError, match=message):
         _run(grid_functions.square, path, numbers)
     assert path.read_text() == damaged
 
