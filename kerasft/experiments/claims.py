@@ -7,7 +7,7 @@ import pandas as pd
 
 from kerasft.experiments import figure4, figure5, figure6, overlap
 from kerasft.experiments.results_file import ResultsFile
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.summary import mean_intervals, with_interval
 from kerasft.experiments.verdict import HOLDS, NOT, OPEN, PARTLY, judge_difference
 
 CENTRAL, HIGH, LOW = ("blur:1", "awgn:15"), ("blur:1.5", "awgn:25"), ("blur:0.5", "awgn:5")
@@ -85,8 +85,7 @@ def _concentrated(rows):
     table = figure4.summarise(rows)
     first = table[table["layer"] == table["layer"].iloc[0]]
     text = "; ".join(
-        f"{row.distortion} {row.share:.0%} ({row.share_low:.0%} to {row.share_high:.0%})"
-        for row in first.itertuples()
+        f"{row.distortion} {with_interval(row, 'share', '.1%')}" for row in first.itertuples()
     )
     text += f"; at random {first['independent'].max():.0%}"
     twice = first["share_low"] > 2 * first["independent"]
@@ -102,8 +101,8 @@ def _independent(rows):
     if table.empty:
         return _TOO_FEW
     text = "; ".join(
-        f"{row.layer}, {row.first} and {row.second}: {row.matches:.1f} "
-        f"({row.matches_low:.1f} to {row.matches_high:.1f}) of {row.selected}, "
+        f"{row.layer}, {row.first} and {row.second}: {with_interval(row, 'matches')} "
+        f"of {row.selected}, "
         f"by chance {row.chance:.0f}"
         for row in table.itertuples()
     )
@@ -139,8 +138,7 @@ def _low_levels(rows):
         return _TOO_FEW
     best = table.loc[table.groupby("distortion")["gain"].idxmax()]
     text = "largest gain: " + "; ".join(
-        f"{row.distortion} {100 * row.gain:+.1f} "
-        f"({100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f}) points with `{row.method}` "
+        f"{row.distortion} {with_interval(row, 'gain', '+.1f', 100)} points with `{row.method}` "
         f"of {row.size:,}"
         for row in best.itertuples()
     )
@@ -212,7 +210,7 @@ def _exemplars(rows):
         frame = (ours - rival).rename("difference").to_frame().assign(all="all")
         row = mean_intervals(frame, ["all"], ["difference"]).iloc[0]
         low, high = row["difference_low"], row["difference_high"]
-        parts.append(f"maps, {name[1]} {row['difference']:+.1f} ({low:+.1f} to {high:+.1f})")
+        parts.append(f"maps, {name[1]} {with_interval(row, 'difference', '+.1f')}")
         verdicts.append(HOLDS if low > 0 else NOT if high < 0 else OPEN)
     selected = paper.drop_duplicates("layer")["selected"].sum()
     text = f"{ours.mean():.1f} of {selected} filters in all layers; more than by "

@@ -13,7 +13,7 @@ from kerasft.experiments.rankings import (
     kind,
     part_rankings,
 )
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.summary import mean_intervals, with_interval
 from kerasft.susceptibility.borda import POINTS
 
 _SIMULATIONS = 200
@@ -252,18 +252,12 @@ def describe(rows):
     for name, group in summarise(rows).groupby("layer", sort=False):
         group = group.set_index("distortion", drop=False).loc[in_order(group["distortion"])]
         first = group.iloc[0]
-        text = "; ".join(f"`{row.distortion}` {_share(row)}" for row in group.itertuples())
+        text = "; ".join(
+            f"`{row.distortion}` {with_interval(row, 'share', '.1%')}" for row in group.itertuples()
+        )
         sentences.append(
             f"`{name}`, share of all points that the {first.selected} most affected of "
             f"{first.filters} filters hold: {text}. Images that vote at random would give them "
             f"{100 * first.independent:.1f}%, images that all agree {100 * first.agreeing:.1f}%."
         )
     return sentences
-
-
-def _share(row):
-    """A share of points in percent, with its interval."""
-    text = f"{100 * row.share:.1f}%"
-    if row.parts > 1:
-        text += f" ({100 * row.share_low:.1f} to {100 * row.share_high:.1f})"
-    return text

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from kerasft.distortions import parse_distortion
-from kerasft.experiments.fine_tuning_run import accuracy, train_run
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.curves import draw_curve
+from kerasft.experiments.fine_tuning_run import accuracies, train_run
+from kerasft.experiments.summary import mean_intervals, with_interval
 
 SIZES = (100, 200, 500, 1000, 2500, 5000, 15_000, 40_000)
 DISTORTIONS = ("blur:1", "awgn:15", "blur:1.5", "awgn:25", "blur:0.5", "awgn:5")
@@ -78,11 +79,7 @@ def run(bench, configuration):
         method=chosen,
         layers=layers,
     )
-    row = {
-        "distorted_accuracy": accuracy(trained.model, *bench.store.test(distortion)),
-        "clean_accuracy": accuracy(trained.model, *bench.store.test()),
-    }
-    return [{**row, **trained.columns}]
+    return [accuracies(bench, distortion, trained)]
 
 
 def _choice(method, layers):
@@ -190,20 +187,10 @@ def _draw_panel(axes, summary):
     curves = {}
     # Each method has its colour, whatever else is there.
     for colour, method in enumerate((*METHODS, *FURTHER_METHODS)):
-        group = summary[summary["method"] == method].sort_values("size")
-        if group.empty:
-            continue
-        curves[method] = axes.semilogx(
-            group["size"], group["distorted_accuracy"], "o-", color=f"C{colour}", markersize=3
-        )[0]
-        axes.fill_between(
-            group["size"],
-            group["distorted_accuracy_low"],
-            group["distorted_accuracy_high"],
-            color=f"C{colour}",
-            alpha=0.15,
-            linewidth=0,
-        )
+        group = summary[summary["method"] == method]
+        if len(group):
+            curves[method] = draw_curve(axes, "size", group, "distorted_accuracy", colour)
+    axes.set_xscale("log")
     before = summary.loc[summary["method"] == "none", "distorted_accuracy"]
     if len(before):
         curves["before"] = axes.axhline(before.iloc[0], color="gray", linestyle="--")
@@ -239,14 +226,9 @@ def describe(rows):
         table = differences(rows, first, second)
         for distortion, group in table.groupby("distortion", sort=False):
             points = group.sort_values("size").itertuples()
-            text = "; ".join(f"{point.size:,} images: {_points(point)}" for point in points)
+            text = "; ".join(
+                f"{point.size:,} images: {with_interval(point, 'difference', '+.1f', 100)}"
+                for point in points
+            )
             sentences.append(f"`{first}` minus `{second}` under {distortion}, in points: {text}.")
     return sentences
-
-
-def _points(row):
-    """A difference of accuracies in percentage points, with its interval."""
-    text = f"{100 * row.difference:+.1f}"
-    if row.seeds > 1:
-        text += f" ({100 * row.difference_low:+.1f} to {100 * row.difference_high:+.1f})"
-    return text

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from kerasft.experiments.fine_tuning_run import accuracy, train_run
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.summary import mean_intervals, with_interval
 from kerasft.invariance import disparity_maps, mean_disparity
 
 # In the order of the paper's figure, from top to bottom.
@@ -204,9 +204,8 @@ def describe(rows):
             parts = [] if baseline is None else [f"before {baseline:,.1f}"]
             parts += [f"`{row.method}` {_after(row, baseline)}" for row in group.itertuples()]
             if (distortion, size, layer) in difference:
-                row = difference[distortion, size, layer]
-                interval = _interval(row, "difference", "+,.1f")
-                parts.append(f"`most` minus `all` {row.difference:+,.1f}{interval}")
+                between = with_interval(difference[distortion, size, layer], "difference", "+,.1f")
+                parts.append(f"`most` minus `all` {between}")
             sentences.append(
                 f"Features of `{layer}` that differ per test image, {distortion}, {size:,} images: "
                 f"{'; '.join(parts)}."
@@ -248,13 +247,5 @@ def _claims(distortion, size, cell, before, difference):
 
 
 def _after(row, before):
-    text = f"{row.disparity:,.1f}{_interval(row, 'disparity', ',.1f')}"
+    text = with_interval(row, "disparity", ",.1f")
     return f"{text}, {row.disparity / before - 1:+.1%}" if before else text
-
-
-def _interval(row, name, form):
-    """` (low to high)`; nothing for a single seed."""
-    if row.seeds < 2:
-        return ""
-    low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
-    return f" ({low:{form}} to {high:{form}})"

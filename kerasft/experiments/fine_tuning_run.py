@@ -107,6 +107,25 @@ def train_run(
     return Run(tuned.model, columns)
 
 
+def accuracies(bench, distortion, run):
+    """A run as a row of results: accuracies on the test set, and what it cost.
+
+    Args:
+        bench: The `Bench` of the run.
+        distortion: Short form of the distortion that it was trained on.
+        run: A `Run`.
+
+    Returns:
+        Dictionary with `distorted_accuracy`, `clean_accuracy` and the columns
+        of the run.
+    """
+    return {
+        "distorted_accuracy": accuracy(run.model, *bench.store.test(distortion)),
+        "clean_accuracy": accuracy(run.model, *bench.store.test()),
+        **run.columns,
+    }
+
+
 def accuracy(model, images, labels):
     """Share of images that a model gives their label, 0 to 1."""
     return float(np.mean(predict_classes(model, images) == labels))

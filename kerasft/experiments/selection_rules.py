@@ -1,7 +1,8 @@
 """How many filters to fine-tune: a share of each layer, or all above one threshold."""
 
-from kerasft.experiments.fine_tuning_run import accuracy, train_run
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.curves import draw_curve
+from kerasft.experiments.fine_tuning_run import accuracies, train_run
+from kerasft.experiments.summary import mean_intervals, with_interval
 
 RULES = ("fraction", "threshold")
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -80,11 +81,7 @@ def run(bench, configuration):
         {"fraction": share} if configuration["rule"] == "fraction" else {"threshold_share": share}
     )
     trained = train_run(bench, distortion, configuration["size"], configuration["seed"], **rule)
-    row = {
-        "distorted_accuracy": accuracy(trained.model, *bench.store.test(distortion)),
-        "clean_accuracy": accuracy(trained.model, *bench.store.test()),
-    }
-    return [{**row, **trained.columns}]
+    return [accuracies(bench, distortion, trained)]
 
 
 def summarise(rows):
@@ -183,20 +180,9 @@ def _draw_panel(axes, summary):
     for colour, (rule, label) in enumerate(
         {"fraction": "share of each layer", "threshold": "one threshold for all layers"}.items()
     ):
-        group = summary[summary["rule"] == rule].sort_values("share")
-        if group.empty:
-            continue
-        curves[label] = axes.plot(
-            group["share"], group["distorted_accuracy"], "o-", color=f"C{colour}", markersize=3
-        )[0]
-        axes.fill_between(
-            group["share"],
-            group["distorted_accuracy_low"],
-            group["distorted_accuracy_high"],
-            color=f"C{colour}",
-            alpha=0.15,
-            linewidth=0,
-        )
+        group = summary[summary["rule"] == rule]
+        if len(group):
+            curves[label] = draw_curve(axes, "share", group, "distorted_accuracy", colour)
     curves["the paper's quarter"] = axes.axvline(PAPER_SHARE, color="gray", linestyle=":")
     axes.grid(alpha=0.3)
     return curves
@@ -216,9 +202,10 @@ def describe(rows):
     for (distortion, size), cell in summary.groupby(["distortion", "size"], sort=False):
         best = cell.loc[cell["distorted_accuracy"].idxmax()]
         quarter = cell[(cell["rule"] == "fraction") & (cell["share"] == PAPER_SHARE)]
-        text = f"{_accuracy(best)} by {_rule(best)}"
+        text = f"{with_interval(best, 'distorted_accuracy', '.1%')} by {_rule(best)}"
         if len(quarter):
-            text += f"; the paper's quarter of each layer has {_accuracy(quarter.iloc[0])}"
+            found = with_interval(quarter.iloc[0], "distorted_accuracy", ".1%")
+            text += f"; the paper's quarter of each layer has {found}"
         sentences.append(
             f"Highest of {len(cell)} mean accuracies under {distortion} with {size:,} images: "
             f"{text}."
@@ -231,7 +218,10 @@ def describe(rows):
             continue
         for (distortion, size), group in table.groupby(["distortion", "size"], sort=False):
             points = group.sort_values("share").itertuples()
-            text = "; ".join(f"{point.share:.0%}: {_points(point)}" for point in points)
+            text = "; ".join(
+                f"{point.share:.0%}: {with_interval(point, 'difference', '+.1f', 100)}"
+                for point in points
+            )
             sentences.append(
                 f"{subject}, {distortion}, {size:,} images, in points of accuracy: {text}."
             )
@@ -242,20 +232,3 @@ def _rule(row):
     if row["rule"] == "fraction":
         return f"{row['share']:.0%} of each layer's filters"
     return f"one threshold over which {row['share']:.0%} of all filters lie"
-
-
-def _accuracy(row):
-    """An accuracy in percent, with its interval."""
-    text = f"{row['distorted_accuracy']:.1%}"
-    if row["seeds"] > 1:
-        low, high = row["distorted_accuracy_low"], row["distorted_accuracy_high"]
-        text += f" ({low:.1%} to {high:.1%})"
-    return text
-
-
-def _points(row):
-    """A difference of accuracies in percentage points, with its interval."""
-    text = f"{100 * row.difference:+.1f}"
-    if row.seeds > 1:
-        text += f" ({100 * row.difference_low:+.1f} to {100 * row.difference_high:+.1f})"
-    return text

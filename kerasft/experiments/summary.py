@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 
 from kerasft.statistics import mean_interval
@@ -35,3 +37,30 @@ def mean_intervals(rows, keys, values):
     # Named, so that no rows at all have them too.
     columns = [c for value in values for c in (value, f"{value}_low", f"{value}_high")]
     return pd.DataFrame(summary, columns=[*keys, *columns, "seeds"]).round(5)
+
+
+def with_interval(row, value, form=".1f", scale=1.0):
+    """A mean with its interval as text; a single run has none.
+
+    Args:
+        row: A row of `mean_intervals` as a named tuple or `pandas.Series`.
+        value: Name of the value.
+        form: How numbers are written.
+        scale: What they are multiplied by.
+
+    Returns:
+        Such as `"2.1 (1.9 to 2.3)"`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from kerasft.experiments.summary import with_interval
+    >>> row = pd.Series({"gain": 0.02, "gain_low": 0.01, "gain_high": 0.03})
+    >>> with_interval(row, "gain", "+.1f", scale=100)
+    '+2.0 (+1.0 to +3.0)'
+    """
+    mean, low, high = (
+        format(scale * getattr(row, name), form)
+        for name in (value, f"{value}_low", f"{value}_high")
+    )
+    return mean if math.isnan(getattr(row, f"{value}_low")) else f"{mean} ({low} to {high})"

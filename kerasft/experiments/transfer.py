@@ -4,7 +4,7 @@ import numpy as np
 
 from kerasft.experiments.figure5 import DISTORTIONS
 from kerasft.experiments.fine_tuning_run import accuracy, train_run
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.summary import mean_intervals, with_interval
 
 METHODS = ("none", "most", "all")
 
@@ -254,9 +254,7 @@ def describe(rows):
 
 def _gain(row):
     """A gain in percentage points, with its interval and the share carried over."""
-    text = f"{100 * row.gain:+.1f}"
-    if row.seeds > 1:
-        text += f" ({100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f})"
+    text = with_interval(row, "gain", "+.1f", 100)
     if row.tested_on in (LEVELS, KIND):
         text += f", where networks tuned on these gain {100 * row.own_gain:+.1f}"
         if np.isfinite(row.carried):

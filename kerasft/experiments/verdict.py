@@ -1,4 +1,4 @@
-from kerasft.experiments.summary import mean_intervals
+from kerasft.experiments.summary import mean_intervals, with_interval
 
 HOLDS, PARTLY, NOT, OPEN = "holds", "holds partly", "does not hold", "cannot be judged"
 
@@ -33,9 +33,8 @@ def judge_difference(rows, margin=0.0):
     cells = mean_intervals(rows, cell, ["difference"])
     over, below = cells["difference_low"] > -margin, cells["difference_high"] < -margin
     text = (
-        f"{100 * mean['difference']:+.1f} ({100 * mean['difference_low']:+.1f} to "
-        f"{100 * mean['difference_high']:+.1f}) points in the mean of {len(cells)} cells; over 0 "
-        f"in {(cells['difference'] > 0).sum()}, surely below in {below.sum()}"
+        f"{with_interval(mean, 'difference', '+.1f', 100)} points in the mean of {len(cells)} "
+        f"cells; over 0 in {(cells['difference'] > 0).sum()}, surely below in {below.sum()}"
     )
     if mean["difference_low"] > -margin:
         return text, HOLDS if (cells["difference"] > -margin).all() else PARTLY

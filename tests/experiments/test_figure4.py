@@ -181,7 +181,7 @@ def test_sentences_have_the_numbers_of_the_summary(rows):
     assert [text.partition(",")[0] for text in sentences] == ["`conv1`", "`conv2`"]
     row = figure4.summarise(rows).set_index(["distortion", "layer"]).loc[("blur:1", "conv1")]
     low, high = (100 * row[name] for name in ("share_low", "share_high"))
-    assert f"`blur:1` {100 * row.share:.1f}% ({low:.1f} to {high:.1f})" in sentences[0]
+    assert f"`blur:1` {100 * row.share:.1f}% ({low:.1f}% to {high:.1f}%)" in sentences[0]
     assert f"at random would give them {100 * row.independent:.1f}%" in sentences[0]
     assert "the 8 most affected of 32 filters" in sentences[0]
     assert sentences[0].endswith("images that all agree 94.5%.")
