@@ -125,9 +125,11 @@ def differences(rows, first="most", second="all"):
 
 
 def draw(rows):
-    """The figure: disparity maps of one test image, a column for each layer.
+    """The figure: disparity maps, two columns for each layer.
 
-    Colours can be compared within a column. In brackets: the sum of a map.
+    The first is of one test image, as in the paper, the second the mean of
+    all test images. Colours can be compared within the columns of a layer. In
+    brackets: the sum of a map.
 
     Args:
         rows: What the grid gave.
@@ -137,29 +139,32 @@ def draw(rows):
     """
     from matplotlib.figure import Figure
 
-    examples = _examples(rows)
+    lines = _lines(rows)
     layers = rows["layer"].unique()
-    size = (2.5 * len(layers) + 0.8, 2.6 * len(examples) + 0.9)
+    size = (4.4 * len(layers) + 0.8, 2.4 * len(lines) + 0.9)
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(examples), len(layers), squeeze=False)
-    for column, layer in zip(grid.T, layers, strict=True):
-        highest = max(maps[layer].max() for _, maps in examples)
-        for axes, (_, maps) in zip(column, examples, strict=True):
-            # A scale from 0 to 0 has no colours.
-            image = axes.imshow(maps[layer], cmap="viridis", vmin=0, vmax=max(1, highest))
-            axes.set(xticks=[], yticks=[], xlabel=f"({maps[layer].sum():,})")
-        column[0].set_title(layer)
+    grid = figure.subplots(len(lines), 2 * len(layers), squeeze=False)
+    for number, layer in enumerate(layers):
+        columns = grid[:, 2 * number : 2 * number + 2]
+        highest = max(part.max() for _, maps in lines for part in maps[layer])
+        for axes, (_, maps) in zip(columns, lines, strict=True):
+            for place, part in zip(axes, maps[layer], strict=True):
+                # A scale from 0 to 0 has no colours.
+                image = place.imshow(part, cmap="viridis", vmin=0, vmax=max(1, highest))
+                place.set(xticks=[], yticks=[], xlabel=f"({part.sum():,.0f})")
+        columns[0, 0].set_title(f"{layer}, one image")
+        columns[0, 1].set_title(f"{layer}, mean of all")
         figure.colorbar(
-            image, ax=list(column), location="bottom", shrink=0.9, label="filters that differ"
+            image, ax=list(columns.flat), location="bottom", shrink=0.7, label="filters that differ"
         )
-    for line, (label, _) in zip(grid, examples, strict=True):
+    for line, (label, _) in zip(grid, lines, strict=True):
         line[0].set_ylabel(label)
     return figure
 
 
-def _examples(rows):
-    """Of every method: its label and the maps of its first seed, by layer."""
-    examples = []
+def _lines(rows):
+    """Of every method: its label and both maps of its first seed, by layer."""
+    lines = []
     for distortion, of_distortion in rows.groupby("distortion", sort=False):
         for size, of_size in of_distortion.groupby("size"):
             for method in METHODS:
@@ -167,11 +172,13 @@ def _examples(rows):
                 if len(group):
                     first = group[group["seed"] == group["seed"].min()]
                     maps = {
-                        layer: np.array(json.loads(text))
-                        for layer, text in zip(first["layer"], first["example_map"], strict=True)
+                        row.layer: [
+                            np.array(json.loads(text)) for text in (row.example_map, row.mean_map)
+                        ]
+                        for row in first.itertuples()
                     }
-                    examples.append((_label(distortion, size, method), maps))
-    return examples
+                    lines.append((_label(distortion, size, method), maps))
+    return lines
 
 
 def _label(distortion, size, method):

@@ -126,8 +126,8 @@ def test_a_grid_of_runs_gives_a_summary_a_figure_and_a_text(bench, few_epochs, t
         description="Figure 6",
     )
     assert len(figure6.summarise(rows)) == 3 * 2
-    # Three maps for each of two layers, and the colours of each layer.
-    assert len(figure6.draw(rows).axes) == 3 * 2 + 2
+    # Three times two maps for each of two layers, and the colours of each layer.
+    assert len(figure6.draw(rows).axes) == 3 * 4 + 2
     assert len(figure6.describe(rows)) == 2 + 2
 
 
@@ -203,8 +203,8 @@ def test_the_figure_has_the_papers_rows_and_one_scale_for_each_layer(make_rows):
     labels, sums, highest = labels_and_sums(make_rows(DISPARITIES))
     assert labels == ["baseline", "all", "most"]
     # Of the first seed.
-    assert sums == ["(20)", "(8)", "(11)", "(4)", "(10)", "(5)"]
-    assert highest == [20, 8] * 3
+    assert sums == [f"({n})" for n in (20, 20, 8, 8, 11, 11, 4, 4, 10, 10, 5, 5)]
+    assert highest == [20, 20, 8, 8] * 3
 
 
 @pytest.mark.parametrize(
@@ -241,5 +241,5 @@ def test_several_distortions_and_sizes_stand_below_each_other(make_rows):
 
 def test_features_that_never_differ_are_drawn_and_told(make_rows):
     rows = make_rows(dict.fromkeys(DISPARITIES, 0.0))
-    assert labels_and_sums(rows)[1] == ["(0)"] * 6
+    assert labels_and_sums(rows)[1] == ["(0)"] * 12
     assert "0 of 4 cases" in figure6.describe(rows)[0]
