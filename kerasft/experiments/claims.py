@@ -118,9 +118,8 @@ def _difference(first, second, distortions, sizes=(1, 10**9), margin=0.0):
     def judge(rows):
         chosen = rows[rows["distortion"].isin(distortions) & rows["size"].between(*sizes)]
         both = figure5.paired(chosen, first, second)
-        if set(both["distortion"]) != set(distortions):
-            return _TOO_FEW
-        return judge_difference(both.assign(difference=both["first"] - both["second"]), margin)
+        both["difference"] = both["first"] - both["second"]
+        return judge_difference(both, margin, distortions)
 
     return judge
 

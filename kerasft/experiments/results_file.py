@@ -5,7 +5,6 @@ import pandas as pd
 
 from kerasft.files import write_whole
 
-# Digests: one of digits alone is no number.
 _TEXTS = ("run", "images_sha256", "model_sha256")
 
 
@@ -97,7 +96,20 @@ def typed(rows):
         rows: `pandas.DataFrame` of texts.
 
     Returns:
-        `pandas.DataFrame`, every number to its last digit.
+        `pandas.DataFrame`, every number to its last digit; an empty field
+        among numbers is NaN.
     """
-    text = io.StringIO(rows.to_csv(index=False))
-    return pd.read_csv(text, dtype=dict.fromkeys(_TEXTS, str), float_precision="round_trip")
+    # One digest of digits alone is no number.
+    return rows.reset_index(drop=True).apply(
+        lambda column: column if column.name in _TEXTS else _numbers(column)
+    )
+
+
+def _numbers(column):
+    # Python reads back what it wrote; pandas does so in some of its versions only.
+    for number in (int, float):
+        try:
+            return pd.Series([number(text or "nan") for text in column], column.index)
+        except ValueError:
+            continue
+    return column

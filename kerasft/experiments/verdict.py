@@ -3,7 +3,7 @@ from kerasft.experiments.summary import mean_intervals, with_interval
 HOLDS, PARTLY, NOT, OPEN = "holds", "holds partly", "does not hold", "cannot be judged"
 
 
-def judge_difference(rows, margin=0.0):
+def judge_difference(rows, margin=0.0, distortions=()):
     """Whether a paired difference is over 0, from all cells of an experiment.
 
     The mean over cells is taken for each seed, over cells that all seeds
@@ -13,6 +13,7 @@ def judge_difference(rows, margin=0.0):
         rows: `pandas.DataFrame`, a row for each cell (`distortion`, `size`)
             and `seed`, with the `difference`.
         margin: How far below 0 still counts as not below.
+        distortions: Those that must have a cell that all seeds have.
 
     Returns:
         `(text, verdict)`. The claim holds where the interval of the mean is
@@ -26,7 +27,7 @@ def judge_difference(rows, margin=0.0):
     seeds = rows["seed"].nunique()
     everywhere = rows.groupby(cell)["seed"].transform("nunique") == seeds
     rows = rows[everywhere]
-    if rows.empty or seeds < 2:
+    if rows.empty or seeds < 2 or not set(distortions) <= set(rows["distortion"]):
         return "too few runs", OPEN
     by_seed = rows.groupby("seed", as_index=False)["difference"].mean().assign(all="all")
     mean = mean_intervals(by_seed, ["all"], ["difference"]).iloc[0]

@@ -57,6 +57,14 @@ def test_unfinished_cells_do_not_move_the_mean():
     assert judge_difference(whole)[0].startswith("+2.1 (+1.9 to +2.3) points in the mean of 2 ")
 
 
+def test_every_distortion_needs_a_finished_cell():
+    rows = _rows([(0.03, 0.031, 0.032)])
+    other = _rows([(0.03,)]).assign(distortion="awgn:15")
+    assert judge_difference(rows, distortions=["blur:1"])[1] == HOLDS
+    both = pd.concat([rows, other])
+    assert judge_difference(both, distortions=["blur:1", "awgn:15"]) == ("too few runs", OPEN)
+
+
 def test_the_order_of_rows_does_not_matter():
     rows = _rows([(0.03, 0.01, 0.02), (0.01, 0.02, -0.01)])
     for order in itertools.islice(itertools.permutations(range(6)), 0, 720, 97):
