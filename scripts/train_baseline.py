@@ -5,7 +5,7 @@
 40,000 images train and 10,000 validate (stratified, seeded); Adam with its
 standard hyper-parameters; early stopping on the validation loss with patience
 15 and the best weights restored (paper, Section 4.3). A run that is stopped
-goes on where it stopped. Takes about 10 s an epoch on 2 cores.
+goes on where it stopped.
 """
 
 import argparse

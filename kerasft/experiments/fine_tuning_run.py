@@ -16,8 +16,8 @@ from kerasft.susceptibility import rank_filters
 # Distorted images that stop the training; the same for every run.
 VALIDATION_SIZE = 1000
 
-# Of the drawn images at most so many pairs vote. The set of the most affected
-# filters has settled long before.
+# Of the drawn images at most so many pairs vote, so that ranking costs less than
+# training.
 RANKING_PAIRS = 2000
 
 _EPOCHS, _PATIENCE, _BATCH_SIZE = 200, 15, 64

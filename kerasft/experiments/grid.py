@@ -32,8 +32,9 @@ def run_grid(function, configurations, settings, path, *, description):
 
     Args:
         function: Called with a configuration and returning the list of its
-            rows, each a dictionary of JSON values; must be importable, and
-            seeded by its configuration alone.
+            rows, each a dictionary of JSON values, as many for every
+            configuration; must be importable, and seeded by its configuration
+            alone.
         configurations: List of dictionaries of JSON values, all with the same
             keys and none twice.
         settings: Dictionary of what all runs share and a file must not mix:
@@ -42,8 +43,8 @@ def run_grid(function, configurations, settings, path, *, description):
         description: A few words for the progress bar.
 
     Returns:
-        `pandas.DataFrame` of all rows of the configurations, as many of each
-        run, as the file has them, in the order of the grid: the columns of the configuration, of
+        `pandas.DataFrame` of all rows of the configurations, as the file has
+        them, in the order of the grid: the columns of the configuration, of
         `settings`, of the rows, and of `kerasft.experiments.provenance`. Rows
         of configurations that were not asked for stay in the file.
 

@@ -7,6 +7,7 @@ import pytest
 import kerasft
 from kerasft.experiments import provenance, summarise_table1, table1
 from kerasft.experiments.table1 import CONFIGURATIONS
+from kerasft.experiments.table1_outputs import write_table1_outputs
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,24 @@ def test_the_summary_of_one_draw_has_no_interval_and_of_more_students(rows_and_p
     assert summary["matches"].tolist() == [3.0] * len(CONFIGURATIONS)
     np.testing.assert_allclose(summary["high"], 3 + 12.71, atol=0.01)
     assert (summary["draws"] == 2).all()
+
+
+def test_what_a_reader_sees_comes_from_the_draws_alone(tmp_path, rows_and_parts):
+    rows, _ = rows_and_parts
+    settings = {"distortion": "blur:1", "size": 40, "images_sha256": "1" * 16}
+    draws = pd.concat([rows.assign(matches=2), rows.assign(matches=4, subset=4)])
+    file = tmp_path / "table1-net-blur1.csv"
+    draws.assign(**settings, model_sha256="2" * 16).to_csv(file, index=False)
+    written = write_table1_outputs(file)
+    assert {path.suffix for path in written} == {".csv", ".svg", ".md"}
+    # Mean of 2 and 4; the interval of two draws is far wider than the matches.
+    text = file.with_suffix(".md").read_text()
+    assert "conv1, pixels, euclidean, 1 exemplar: 3.0 (-9.7 to 15.7) of 8 filters match" in text
+    assert "2 draws" in text
+    assert "1111111111111111" in text
+    assert "maps, hamming, 25 exemplars" in file.with_suffix(".svg").read_text()
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in write_table1_outputs(file)] == before
 
 
 def test_provenance_names_what_ran():
