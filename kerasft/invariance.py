@@ -8,7 +8,7 @@ import numpy as np
 from kerasft.progress import track
 from kerasft.susceptibility.feature_maps import FeatureMaps
 from kerasft.susceptibility.model_input import validate_model, validate_model_input
-from kerasft.susceptibility.pairs import count_rows, stream_pairs
+from kerasft.susceptibility.pairs import count_batches, stream_pairs
 from kerasft.susceptibility.rank_filters import convolution_chains
 
 
@@ -159,13 +159,7 @@ def _changed_features(model, clean, distorted, layers, batch_size):
     """
     validate_model(model, batch_size)
     feature_maps = FeatureMaps(model, convolution_chains(model, layers, after_activation=True))
-    rows = count_rows(clean), count_rows(distorted)
-    if None not in rows and rows[0] != rows[1]:
-        raise ValueError(
-            "Expected as many clean as distorted images. Received: "
-            f"{rows[0]} clean and {rows[1]} distorted."
-        )
-    total = None if rows[0] is None else -(-rows[0] // batch_size)
+    total = count_batches(model, clean, distorted, batch_size)
     batches = stream_pairs(clean, distorted, int(batch_size))
     shapes = {}
     with closing(track(batches, total, "Comparing features")) as tracked:

@@ -407,7 +407,7 @@ BEFORE = {
         images(),
         images(height=9),
         {},
-        r"of one shape. Received: batches \(6, 8, 10, 3\) and \(6, 9, 10, 3\)",
+        r"distorted images of shape \(None, 8, 10, 3\) as the model .* Received: \(6, 9, 10, 3\)",
     ),
     "function that crops": (images(), lambda x: x[:, ::2], {}, r"of one shape. .* \(6, 4, 10, 3\)"),
     "gray": (

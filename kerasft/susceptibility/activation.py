@@ -67,7 +67,7 @@ def _consumers(model):
         layers = model.get_config()["layers"]
     except (KeyError, NotImplementedError) as error:
         raise ValueError(
-            "Expected a Functional or Sequential model for after_activation=True. "
+            "Expected a Functional or Sequential model, whose activations can be told. "
             f"Received: {model.name!r}, a {type(model).__name__}."
         ) from error
     for layer in layers:

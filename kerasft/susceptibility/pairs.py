@@ -5,6 +5,8 @@ import inspect
 import keras
 import numpy as np
 
+from kerasft.susceptibility.model_input import validate_model_input
+
 
 def count_rows(data):
     """The number of images of an array or a structure of arrays; `None` for others.
@@ -18,6 +20,34 @@ def count_rows(data):
     if len(set(lengths)) > 1:
         raise ValueError(f"Expected as many rows in each array. Received: {lengths}.")
     return lengths[0]
+
+
+def count_batches(model, clean, distorted, batch_size):
+    """The number of batches of pairs, after checks that need no pass over the images.
+
+    Args:
+        model: The `keras.Model` that they go into.
+        clean: As for `stream_pairs`.
+        distorted: As for `stream_pairs`.
+        batch_size: Number of pairs in each batch but the last.
+
+    Returns:
+        An integer; `None` where it is not known.
+
+    Raises:
+        ValueError: Arrays of different lengths, or of shapes that the model
+            does not take.
+    """
+    rows = count_rows(clean), None if callable(distorted) else count_rows(distorted)
+    if None not in rows and rows[0] != rows[1]:
+        raise ValueError(
+            "Expected as many clean as distorted images. Received: "
+            f"{rows[0]} clean and {rows[1]} distorted."
+        )
+    for name, images, known in zip(("clean", "distorted"), (clean, distorted), rows, strict=True):
+        if known is not None:
+            validate_model_input(model, images, name)
+    return None if rows[0] is None else -(-rows[0] // batch_size)
 
 
 def stream_pairs(clean, distorted, batch_size):

@@ -10,7 +10,7 @@ from kerasft.susceptibility.borda import borda_count
 from kerasft.susceptibility.feature_maps import FeatureMaps
 from kerasft.susceptibility.layer_ranking import LayerRanking
 from kerasft.susceptibility.model_input import validate_model, validate_model_input
-from kerasft.susceptibility.pairs import count_rows, stream_pairs
+from kerasft.susceptibility.pairs import count_batches, stream_pairs
 from kerasft.susceptibility.ranking import FilterRanking
 from kerasft.susceptibility.wasserstein import validate_method, wasserstein_distances
 
@@ -146,7 +146,7 @@ class Ranker:
 
     def rank(self, clean, distorted):
         """Rank on pairs of images; see `rank_filters`."""
-        total = self._validate_arrays(clean, distorted)
+        total = count_batches(self.model, clean, distorted, self.batch_size)
         sums, counts, kept, pairs = {}, {}, {}, 0
         batches = stream_pairs(clean, distorted, self.batch_size)
         with closing(track(batches, total, "Ranking filters")) as tracked:
@@ -189,22 +189,3 @@ class Ranker:
                     f"{name!r}, filters {np.flatnonzero(~finite).tolist()[:10]}."
                 )
         return result
-
-    def _validate_arrays(self, clean, distorted):
-        """Checks that need no pass over the images.
-
-        Returns:
-            The number of batches, `None` where it is not known.
-        """
-        rows = count_rows(clean), None if callable(distorted) else count_rows(distorted)
-        if None not in rows and rows[0] != rows[1]:
-            raise ValueError(
-                "Expected as many clean as distorted images. Received: "
-                f"{rows[0]} clean and {rows[1]} distorted."
-            )
-        for name, images, known in zip(
-            ("clean", "distorted"), (clean, distorted), rows, strict=True
-        ):
-            if known is not None:
-                validate_model_input(self.model, images, name)
-        return None if rows[0] is None else -(-rows[0] // self.batch_size)
