@@ -2,6 +2,7 @@
 
 import os
 
+import joblib
 import keras
 
 
@@ -14,12 +15,59 @@ def default_jit_compile():
     Returns:
         `False` under TensorFlow without an accelerator, else `"auto"`.
     """
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not has_accelerator():
+        return False
+    return "auto"
+
+
+def has_accelerator():
+    """Whether the backend computes on something else than the CPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
         import tensorflow as tf
 
-        if all(device.device_type == "CPU" for device in tf.config.list_logical_devices()):
-            return False
-    return "auto"
+        return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    if backend == "torch":
+        import torch
+
+        # Where Keras puts a tensor unless told otherwise.
+        return torch.as_tensor(keras.ops.zeros(())).device.type != "cpu"
+    return False
+
+
+def lives_on_host(x):
+    """Whether the values of an array are in the memory of the CPU, to be read at once.
+
+    Args:
+        x: Array, or anything that NumPy makes one of, or a tensor of the
+            backend.
+
+    Returns:
+        `False` for a tensor on an accelerator and for one that has no values
+        yet, inside a compiled function.
+    """
+    if not keras.ops.is_tensor(x):
+        return True
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.is_tensor(x) and hasattr(x, "numpy") and "CPU" in x.device
+    if backend == "jax":
+        import jax
+
+        return not isinstance(x, jax.core.Tracer) and all(d.platform == "cpu" for d in x.devices())
+    return x.device.type == "cpu"
+
+
+def available_threads():
+    """How many threads this process should use: its cores, or its share as a worker."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(threads)) if threads.isdigit() else joblib.cpu_count()
 
 
 def predict_without_slow_jit(model):

@@ -6,14 +6,16 @@ import keras
 import numpy as np
 
 from kerasft.backend import default_jit_compile
+from kerasft.layer_lookup import named_layers
+from kerasft.rebuild import is_wired_by_keras
 
 
 class FeatureMaps(keras.Model):
     """The outputs of chosen layers of a model.
 
     Works on any model, nested, shared or subclassed, because it listens to
-    the layers while the model runs; what no chosen layer depends on is
-    dropped when the function is compiled.
+    the layers while the model runs; of a model that Keras wires, only the part
+    that leads to them runs.
 
     Args:
         model: The `keras.Model`; it is shared, not copied.
@@ -21,14 +23,15 @@ class FeatureMaps(keras.Model):
             then those that are applied to its output, in inference mode.
 
     Call arguments: what `model` takes. Output: dictionary from name to the
-    list of the chain's outputs, one for each time the model calls its first
-    layer.
+    list of the chain's outputs, channels last, one for each time the model
+    calls its first layer.
     """
 
     def __init__(self, model, chains):
         super().__init__(name="feature_maps")
         self.model = model
         self.chains = chains
+        self._prefix = _prefix(model, [chain[0] for chain in chains.values()])
         # A model that is compiled to run eagerly may not run otherwise.
         self.run_eagerly = model.run_eagerly
         jit_compile = default_jit_compile()
@@ -37,7 +40,7 @@ class FeatureMaps(keras.Model):
 
     def call(self, inputs):
         with _recorded_outputs({name: chain[0] for name, chain in self.chains.items()}) as outputs:
-            self.model(inputs, training=False)
+            self._prefix(inputs, training=False)
         silent = [name for name, calls in outputs.items() if not calls]
         if silent:
             raise ValueError(
@@ -51,6 +54,8 @@ class FeatureMaps(keras.Model):
         # several convolutions.
         for layer in self.chains[name][1:]:
             maps = layer(maps, training=False)
+        if self.chains[name][0].data_format == "channels_first":
+            maps = keras.ops.moveaxis(maps, 1, -1)
         return maps
 
     def compute(self, images):
@@ -81,15 +86,46 @@ class FeatureMaps(keras.Model):
             filters)`, one for each time the model calls the layer.
         """
         outputs = self.predict_on_batch(images)
-        return {
-            name: [_channels_last(maps, self.chains[name][0]) for maps in calls]
-            for name, calls in outputs.items()
-        }
+        return {name: [np.asarray(maps) for maps in calls] for name, calls in outputs.items()}
 
 
-def _channels_last(maps, layer):
-    maps = np.asarray(maps)
-    return np.moveaxis(maps, 1, -1) if layer.data_format == "channels_first" else maps
+def _prefix(model, layers):
+    """The part of a model that leads to some layers; all of it where it cannot be cut."""
+    if not is_wired_by_keras(model):
+        return model
+    wanted = {id(layer) for layer in layers}
+    holders = [
+        layer
+        for layer in model.layers
+        if id(layer) in wanted
+        or (
+            isinstance(layer, keras.Model)
+            and any(id(part) in wanted for part in named_layers(layer).values())
+        )
+    ]
+    try:
+        # A Sequential model has no `input` while no other model calls it.
+        inputs = model.inputs if isinstance(model, keras.Sequential) else model.input
+        prefix = keras.Model(inputs, [layer.output for layer in holders])
+        return prefix if _is_part(prefix, model) else model
+    except (ValueError, AttributeError, KeyError, NotImplementedError):
+        return model
+
+
+def _is_part(prefix, model):
+    """Whether the prefix computes what the model computes up to its outputs.
+
+    `layer.output` is of the layer's first call, which may be one of several,
+    or one in another model.
+    """
+    if isinstance(model, keras.Sequential):
+        layers = [x for x in prefix.layers if not isinstance(x, keras.layers.InputLayer)]
+        return all(ours is theirs for ours, theirs in zip(layers, model.layers, strict=False))
+    whole = {layer["name"]: layer for layer in model.get_config()["layers"]}
+    return all(
+        layer["inbound_nodes"] == whole[layer["name"]]["inbound_nodes"]
+        for layer in prefix.get_config()["layers"]
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,11 @@
 import math
 
+import keras
 import numpy as np
 import scipy.stats
+
+from kerasft.backend import lives_on_host
+from kerasft.susceptibility.sorted_distances import sorted_distances
 
 
 def wasserstein_distances(clean, distorted, method="sorted"):
@@ -20,9 +24,13 @@ def wasserstein_distances(clean, distorted, method="sorted"):
             calls `scipy.stats.wasserstein_distance` for each map, the
             reference (some tens of times slower).
 
+    Tensors on an accelerator, and those of a compiled function, stay where
+    they are: `keras.ops.sort` does the work there, in single precision.
+
     Returns:
-        Distances `(images, filters)`, float64, at least 0, in the units of the
-        feature maps; NaN where a map holds NaN or an infinity.
+        Distances `(images, filters)`, at least 0, in the units of the feature
+        maps; NaN where a map holds NaN or an infinity. A float64 array, for
+        tensors that stay where they are a float32 tensor.
 
     Raises:
         ValueError: Different shapes, maps without values, unknown `method`.
@@ -40,27 +48,28 @@ def wasserstein_distances(clean, distorted, method="sorted"):
         L. J. Guibas, *A metric for distributions with applications to image
         databases*, ICCV 1998.
     """
-    clean, distorted = np.asarray(clean), np.asarray(distorted)
-    if clean.shape != distorted.shape or clean.ndim < 2 or 0 in clean.shape[1:]:
+    on_host = lives_on_host(clean) and lives_on_host(distorted)
+    if on_host:
+        clean, distorted = np.asarray(clean), np.asarray(distorted)
+    # A compiled function may not know how many images it will get.
+    shape, other = tuple(clean.shape), tuple(distorted.shape)
+    if shape != other or len(shape) < 2 or 0 in shape[1:]:
         raise ValueError(
             "Expected two arrays of feature maps of one shape (images, ..., filters). "
-            f"Received: {clean.shape} and {distorted.shape}."
+            f"Received: {shape} and {other}."
         )
     validate_method(method)
-    clean, distorted = _values_last(clean), _values_last(distorted)
+    if on_host:
+        flat = (shape[0], math.prod(shape[1:-1]), shape[-1])
+        distances_of = sorted_distances if method == "sorted" else _scipy_distances
+        distances = distances_of(clean.reshape(flat), distorted.reshape(flat))
+        return np.where(np.isfinite(distances), distances, np.nan)
     if method == "scipy":
-        distances = np.empty(clean.shape[:2])
-        for index in np.ndindex(distances.shape):
-            both = clean[index], distorted[index]
-            finite = all(np.isfinite(values).all() for values in both)
-            distances[index] = scipy.stats.wasserstein_distance(*both) if finite else np.nan
-        return distances
-    clean.sort(axis=-1)
-    distorted.sort(axis=-1)
-    # Differences in double precision, as SciPy's; sorting is exact in single.
-    with np.errstate(invalid="ignore"):
-        distances = np.abs(np.subtract(clean, distorted, dtype="float64")).mean(axis=-1)
-    return np.where(np.isfinite(distances), distances, np.nan)
+        raise ValueError(
+            "Expected arrays on the host for method 'scipy'. Received: tensors on an accelerator "
+            "or in a compiled function."
+        )
+    return _device_distances(clean, distorted)
 
 
 def validate_method(method):
@@ -69,9 +78,23 @@ def validate_method(method):
         raise ValueError(f"Expected method 'sorted' or 'scipy'. Received: {method!r}.")
 
 
-def _values_last(maps):
-    """A copy as `(images, filters, values)`, in a dtype that NumPy sorts fast."""
-    dtype = "float64" if maps.dtype == np.float64 else "float32"
-    values = maps.reshape(len(maps), math.prod(maps.shape[1:-1]), maps.shape[-1])
-    values = np.moveaxis(values, -1, 1)
-    return np.array(values, dtype=dtype, order="C")
+def _scipy_distances(clean, distorted):
+    distances = np.empty((clean.shape[0], clean.shape[2]))
+    for image, filter_ in np.ndindex(distances.shape):
+        both = clean[image, :, filter_], distorted[image, :, filter_]
+        finite = all(np.isfinite(values).all() for values in both)
+        distances[image, filter_] = scipy.stats.wasserstein_distance(*both) if finite else np.nan
+    return distances
+
+
+def _device_distances(clean, distorted):
+    ops = keras.ops
+
+    def sort(maps):
+        maps = ops.reshape(ops.cast(maps, "float32"), (ops.shape(maps)[0], -1, maps.shape[-1]))
+        # Along the last axis, which backends sort fastest.
+        return ops.sort(ops.swapaxes(maps, 1, 2), axis=-1)
+
+    clean, distorted = sort(clean), sort(distorted)
+    distances = ops.mean(ops.abs(ops.subtract(clean, distorted)), axis=-1)
+    return ops.where(ops.isfinite(distances), distances, float("nan"))
