@@ -109,6 +109,13 @@ def demo(out, force, quick):
 @click.option("--clean", metavar="DIR", required=True, help="Clean images.")
 @click.option("--distorted", metavar="DIR", help="Their distorted versions, at the same paths.")
 @click.option("--distortion", metavar="KIND", help="awgn:SIGMA, blur:SIGMA or e.g. awgn:central.")
+@click.option(
+    "--confidence",
+    type=float,
+    metavar="C",
+    help="Stop when the top 25% of each layer are settled; over 0, under 1, e.g. 0.95. "
+    "Default: use all pairs.",
+)
 @_unpaired_options
 @_layers_option
 @_image_options

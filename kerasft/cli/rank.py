@@ -10,6 +10,8 @@ from kerasft.cli.pairs import find_pairs
 from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
+from kerasft.susceptibility import rank_filters
+from kerasft.susceptibility.settled import validate_confidence
 
 
 def run(
@@ -17,6 +19,7 @@ def run(
     clean,
     distorted,
     distortion,
+    confidence,
     unpaired,
     features,
     metric,
@@ -31,6 +34,9 @@ def run(
     """The command `kerasft rank`; arguments are its options."""
     if (distorted is None) == (distortion is None):
         raise ValueError("Expected one of --distorted DIR and --distortion KIND.")
+    validate_confidence(confidence)
+    if unpaired and confidence is not None:
+        raise ValueError("Expected --confidence without --unpaired. Received: both.")
     check_output_folder(out, force)
     without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)
     if unpaired and distorted is None:
@@ -48,34 +54,38 @@ def run(
     else:
         distorted_images = classifier.read(distorted, names, list(twins) or None).images
     classifier.check_pixels(folder.images, folder.labels)
-    ranking = rank(
-        classifier.model,
-        classifier.to_pixels(folder.images),
-        classifier.to_pixels(distorted_images),
-        split_names(layers),
-        without_pairs,
-    )
+    images = classifier.to_pixels(folder.images), classifier.to_pixels(distorted_images)
+    if unpaired:
+        ranking = rank(classifier.model, *images, split_names(layers), without_pairs)
+    else:
+        ranking = rank_filters(
+            classifier.model, *images, layers=split_names(layers), confidence=confidence
+        )
     with output_folder(out, force) as staging:
         ranking.save(staging / "ranking.json")
         ranking.to_frame().to_csv(staging / "ranking.csv", index=False)
-    _print(ranking, unpaired)
+    _print(ranking, unpaired, len(folder.images))
     Console().print(
         f"Wrote {pathlib.Path(out)}/ranking.csv and ranking.json", markup=False, soft_wrap=True
     )
 
 
-def _print(ranking, unpaired):
-    pairs = next(iter(ranking.values())).pairs
+def _print(ranking, unpaired, images):
+    first = next(iter(ranking.values()))
     kind = "exemplar pair" if unpaired else "pair"
-    table = Table(title=f"{pairs} {kind}{'' if pairs == 1 else 's'}", title_justify="left")
+    number = first.pairs if first.confidence is None else f"{first.pairs} of {images}"
+    table = Table(title=f"{number} {kind}{'' if number == 1 else 's'}", title_justify="left")
     table.add_column("layer")
     table.add_column("filters", justify="right")
     table.add_column("most affected first")
     table.add_column("share of points held by the top 25%", justify="right")
+    if first.confidence is not None:
+        table.add_column("top 25% settled", justify="right")
     for name, layer in ranking.items():
         top = layer.order[: max(1, len(layer.order) // 4)]
         counts = layer.borda_counts
         share = "no votes" if counts is None else f"{counts[top].sum() / counts.sum():.0%}"
         listed = " ".join(map(str, top[:12])) + (" …" if len(top) > 12 else "")
-        table.add_row(name, str(len(layer.order)), listed, share)
+        settled = () if layer.confidence is None else (f"{layer.confidence:.1%}",)
+        table.add_row(name, str(len(layer.order)), listed, share, *settled)
     Console().print(table)

@@ -16,7 +16,14 @@ class LayerRanking:
             each filter, by index, in units of the feature maps.
         pairs: Number of image pairs that voted.
         distances: `(pairs, filters)`, float64, the distance matrix, where it
-            was asked for, else `None`.
+            was asked for, else `None`; in the order in which the pairs were
+            visited.
+        confidence: For a ranking that was to stop early: the share, 0 to 1, of
+            the places among the most affected quarter of the filters that the
+            ranking of all pairs given is expected to fill with the same
+            filters; 1 where all pairs voted. Where their number could not be
+            known beforehand, of endlessly many pairs like these. `None` where
+            not asked for.
     """
 
     order: np.ndarray
@@ -24,14 +31,15 @@ class LayerRanking:
     mean_distance: np.ndarray
     pairs: int
     distances: np.ndarray | None = None
+    confidence: float | None = None
 
     @classmethod
-    def from_votes(cls, borda_counts, mean_distance, pairs, distances=None):
+    def from_votes(cls, borda_counts, mean_distance, pairs, distances=None, confidence=None):
         """Order filters by points; ties by mean distance, then by index."""
         counts = np.asarray(borda_counts, "int64")
         mean = np.asarray(mean_distance, "float64")
         order = np.lexsort((np.arange(len(counts)), -mean, -counts))
-        return cls(order.astype("int64"), counts, mean, int(pairs), distances)
+        return cls(order.astype("int64"), counts, mean, int(pairs), distances, confidence)
 
     @classmethod
     def from_distances(cls, distances):
@@ -42,11 +50,12 @@ class LayerRanking:
 
     def to_json(self):
         """The ranking as a dictionary of JSON values, without the distance matrix."""
-        return {
+        item = {
             "borda_counts": None if self.borda_counts is None else self.borda_counts.tolist(),
             "mean_distance": self.mean_distance.tolist(),
             "pairs": self.pairs,
         }
+        return item if self.confidence is None else item | {"confidence": self.confidence}
 
     @classmethod
     def from_json(cls, item):
@@ -55,18 +64,23 @@ class LayerRanking:
         Raises:
             ValueError, TypeError, KeyError: Not what `to_json` returns.
         """
-        counts, pairs = item["borda_counts"], item["pairs"]
+        counts, pairs, confidence = item["borda_counts"], item["pairs"], item.get("confidence")
         mean = np.asarray(item["mean_distance"], "float64")
         whole = [pairs, *(counts or ())]
         if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**63 for n in whole):
             raise ValueError("counts are not all whole numbers")
         if mean.ndim != 1 or not len(mean) or not np.isfinite(mean).all() or (mean < 0).any():
             raise ValueError("distances are not a list of numbers of at least 0")
-        if counts is None and pairs == 1:
+        if confidence is not None:
+            number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
+            if not number or not 0 <= confidence <= 1:
+                raise ValueError("a confidence is not a number from 0 to 1")
+            confidence = float(confidence)
+        if counts is None and pairs == 1 and confidence is None:
             return cls.from_distances(mean)
         if counts is None or len(counts) != len(mean) or pairs < 1:
             raise ValueError("counts and distances do not fit each other")
-        return cls.from_votes(counts, mean, pairs)
+        return cls.from_votes(counts, mean, pairs, confidence=confidence)
 
     # The one that dataclasses write cannot compare arrays.
     def __eq__(self, other):

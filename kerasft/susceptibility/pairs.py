@@ -5,21 +5,10 @@ import inspect
 import keras
 import numpy as np
 
+from kerasft.susceptibility.batches import count_rows, is_arrays, stream_batches, to_numpy
 from kerasft.susceptibility.model_input import validate_model_input
 
-
-def count_rows(data):
-    """The number of images of an array or a structure of arrays; `None` for others.
-
-    Raises:
-        ValueError: Arrays of different lengths.
-    """
-    if not _is_arrays(data):
-        return None
-    lengths = [len(leaf) for leaf in keras.tree.flatten(data)]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"Expected as many rows in each array. Received: {lengths}.")
-    return lengths[0]
+_ORDER_SEED = 0
 
 
 def count_batches(model, clean, distorted, batch_size):
@@ -50,7 +39,35 @@ def count_batches(model, clean, distorted, batch_size):
     return None if rows[0] is None else -(-rows[0] // batch_size)
 
 
-def stream_pairs(clean, distorted, batch_size):
+def count_pairs(clean, distorted):
+    """The number of pairs; `None` where only a pass over the images would tell.
+
+    Args:
+        clean: As for `stream_pairs`.
+        distorted: As for `stream_pairs`.
+    """
+    rows = count_rows(clean)
+    return count_rows(distorted) if rows is None and not _is_function(distorted) else rows
+
+
+def random_order(clean, distorted):
+    """A random order of the pairs, the same for each set of one size.
+
+    Args:
+        clean: As for `stream_pairs`.
+        distorted: As for `stream_pairs`.
+
+    Returns:
+        `(pairs,)`, int64, the row of each pair in the order in which they are
+        to be visited; `None` where clean or distorted images come from a
+        dataset, which gives them in an order of its own.
+    """
+    if not is_arrays(clean) or not (is_arrays(distorted) or _is_function(distorted)):
+        return None
+    return np.random.default_rng(_ORDER_SEED).permutation(count_rows(clean))
+
+
+def stream_pairs(clean, distorted, batch_size, order=None):
     """Stream batches of pairs.
 
     Args:
@@ -62,6 +79,8 @@ def stream_pairs(clean, distorted, batch_size):
             distorted one; where it takes an argument `first_index`, it gets
             the index of the batch's first image. It may change its batch.
         batch_size: Number of pairs in each batch but the last.
+        order: As `random_order` gives it; a function with `first_index` then
+            gets one image at a time. Default: as they come.
 
     Yields:
         `(clean batch, distorted batch)`, structures of NumPy arrays.
@@ -74,10 +93,11 @@ def stream_pairs(clean, distorted, batch_size):
     """
     for data in (clean, distorted):
         _refuse_endless(data)
-    if callable(distorted) and not _is_dataset(distorted):
-        pairs = _distort(_batches(clean, batch_size), distorted)
+    batches = stream_batches(clean, batch_size, order)
+    if _is_function(distorted):
+        pairs = _distort(batches, distorted, order)
     else:
-        pairs = _zip(_batches(clean, batch_size), _batches(distorted, batch_size))
+        pairs = _zip(batches, stream_batches(distorted, batch_size, order))
     peaks = None
     for clean_batch, distorted_batch in pairs:
         _validate(clean_batch, distorted_batch)
@@ -87,16 +107,12 @@ def stream_pairs(clean, distorted, batch_size):
         raise ValueError("Expected at least one pair of images. Received: none.")
 
 
-def _is_arrays(data):
-    leaves = keras.tree.flatten(data)
-    return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
+def _is_function(data):
+    # Datasets may be callable too.
+    return callable(data) and not (hasattr(data, "__iter__") or hasattr(data, "__getitem__"))
 
 
-def _is_dataset(data):
-    return hasattr(data, "__iter__") or hasattr(data, "__getitem__")
-
-
-def _distort(batches, distortion):
+def _distort(batches, distortion, order=None):
     try:
         takes_index = "first_index" in inspect.signature(distortion).parameters
     except ValueError:  # Compiled functions may have no signature.
@@ -104,11 +120,26 @@ def _distort(batches, distortion):
     index = 0
     for batch in batches:
         size = len(keras.tree.flatten(batch)[0])
-        # A copy: a function that works in place must not change the clean images.
-        copy = keras.tree.map_structure(np.array, batch)
-        distorted = distortion(copy, first_index=index) if takes_index else distortion(copy)
-        yield batch, keras.tree.map_structure(_to_numpy, distorted)
+        if takes_index and order is not None:
+            distorted = _distort_each(batch, distortion, order[index : index + size])
+        else:
+            # A copy: a function that works in place must not change the clean images.
+            copy = keras.tree.map_structure(np.array, batch)
+            distorted = distortion(copy, first_index=index) if takes_index else distortion(copy)
+        yield batch, keras.tree.map_structure(to_numpy, distorted)
         index += size
+
+
+def _distort_each(batch, distortion, rows):
+    """Each image as its own row in the set is distorted, whatever its place in the batch."""
+    images = []
+    for place, row in enumerate(rows.tolist()):
+        clean = keras.tree.map_structure(lambda x, i=place: x[i : i + 1], batch)
+        copy = keras.tree.map_structure(np.array, clean)
+        distorted = keras.tree.map_structure(to_numpy, distortion(copy, first_index=row))
+        _validate(clean, distorted)
+        images.append(distorted)
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *images)
 
 
 def _zip(clean, distorted):
@@ -129,52 +160,6 @@ def _zip(clean, distorted):
             )
         pairs += sizes[0]
         yield clean_batch, distorted_batch
-
-
-def _batches(data, batch_size):
-    """Batches of exactly `batch_size` rows (the last may be smaller)."""
-    if _is_arrays(data):
-        for start in range(0, count_rows(data), batch_size):
-            stop = start + batch_size
-            yield keras.tree.map_structure(lambda x, a=start, b=stop: _to_numpy(x[a:b]), data)
-        return
-    held, rows = [], 0
-    for batch in _source_batches(data):
-        batch = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
-        if not _is_arrays(batch):
-            raise TypeError(
-                "Expected images as arrays, or a dataset of batches of them. "
-                f"Received: {type(data).__name__} of {type(batch).__name__}."
-            )
-        batch = keras.tree.map_structure(_to_numpy, batch)
-        held.append(batch)
-        rows += len(keras.tree.flatten(batch)[0])
-        if rows >= batch_size:
-            whole = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *held)
-            for start in range(0, rows - rows % batch_size, batch_size):
-                stop = start + batch_size
-                yield keras.tree.map_structure(lambda x, a=start, b=stop: x[a:b], whole)
-            rows %= batch_size
-            held = (
-                [keras.tree.map_structure(lambda x, n=rows: x[len(x) - n :], whole)] if rows else []
-            )
-    if rows:
-        yield keras.tree.map_structure(lambda *parts: np.concatenate(parts), *held)
-
-
-def _source_batches(data):
-    if isinstance(data, keras.utils.PyDataset):
-        return (data[i] for i in range(data.num_batches))
-    if hasattr(data, "__iter__"):
-        return iter(data)
-    raise TypeError(
-        "Expected images as arrays, a tf.data.Dataset, a PyDataset or a DataLoader. "
-        f"Received: {type(data).__name__}."
-    )
-
-
-def _to_numpy(x):
-    return x if isinstance(x, np.ndarray) else keras.ops.convert_to_numpy(x)
 
 
 def _refuse_endless(data):

@@ -3,15 +3,16 @@ from contextlib import closing
 import keras
 import numpy as np
 
+from kerasft.backend import has_accelerator
 from kerasft.layer_lookup import find_convolution, named_layers, short_name
 from kerasft.progress import track
 from kerasft.susceptibility.activation import following_layers
-from kerasft.susceptibility.borda import borda_count
+from kerasft.susceptibility.feature_distances import FeatureDistances
 from kerasft.susceptibility.feature_maps import FeatureMaps
-from kerasft.susceptibility.layer_ranking import LayerRanking
 from kerasft.susceptibility.model_input import validate_model, validate_model_input
-from kerasft.susceptibility.pairs import count_batches, stream_pairs
-from kerasft.susceptibility.ranking import FilterRanking
+from kerasft.susceptibility.pairs import count_batches, count_pairs, random_order, stream_pairs
+from kerasft.susceptibility.settled import SettlingTally, validate_confidence
+from kerasft.susceptibility.tally import Tally
 from kerasft.susceptibility.wasserstein import validate_method, wasserstein_distances
 
 
@@ -25,6 +26,7 @@ def rank_filters(
     after_activation=False,
     method="sorted",
     keep_distances=False,
+    confidence=None,
 ):
     """Rank the filters of convolution layers by what a distortion does to them.
 
@@ -50,9 +52,22 @@ def rank_filters(
             activation that follow the convolution instead of its own output
             (which holds its fused activation).
         method: `"sorted"`, or `"scipy"` for the slow reference
-            `scipy.stats.wasserstein_distance`.
+            `scipy.stats.wasserstein_distance`. On an accelerator `"sorted"`
+            computes there, in single precision.
         keep_distances: Keep the `(pairs, filters)` distance matrix of each
-            layer in the result.
+            layer in the result, a row for each pair in the order in which
+            they were visited.
+        confidence: Over 0 and under 1. Stop as soon as the most affected
+            quarter of each layer's filters (the default of
+            `FilterRanking.select`) is settled: the ranking of all pairs is
+            expected to share at least this part of its places, such as
+            `0.95`. The confidence reached and the number of pairs used are in
+            each `LayerRanking`. Arrays are then visited in a random order,
+            always the same: `np.random.default_rng(0).permutation(pairs)`.
+            Where clean or distorted images come from a dataset, pairs are
+            taken as they come: *shuffle them before*, both alike. Of two
+            datasets the number of pairs is not known beforehand, and “all
+            pairs” are endlessly many. Default: use all pairs.
 
     Returns:
         A `FilterRanking`.
@@ -62,7 +77,7 @@ def rank_filters(
         ValueError: Different numbers or shapes of clean and distorted images,
             no images, NaN or infinity in images or feature maps, different
             value ranges, channels that do not fit the model, a layer that is
-            unknown or not a `Conv2D`.
+            unknown or not a `Conv2D`, `confidence` out of range.
 
     Example:
 
@@ -75,9 +90,10 @@ def rank_filters(
     8
 
     Reference:
-        Bianchi et al., arXiv 1904.03949, Section 3.2 and Algorithm 1.
+        Bianchi et al., arXiv 1904.03949, Section 3.2 and Algorithm 1;
+        `confidence` is ours.
     """
-    ranker = Ranker(model, layers, batch_size, after_activation, method, keep_distances)
+    ranker = Ranker(model, layers, batch_size, after_activation, method, keep_distances, confidence)
     return ranker.rank(clean, distorted)
 
 
@@ -133,56 +149,57 @@ class Ranker:
         after_activation=False,
         method="sorted",
         keep_distances=False,
+        confidence=None,
     ):
         validate_model(model, batch_size)
         validate_method(method)
+        validate_confidence(confidence)
         self.model = model
         self.batch_size = int(batch_size)
         self.method = method
         self.keep_distances = keep_distances
+        self.confidence = confidence
         chains = convolution_chains(model, layers, after_activation)
         self.layers = list(chains)
         self._feature_maps = FeatureMaps(model, chains)
+        # On an accelerator maps stay where they are; SciPy wants them on the host.
+        on_device = has_accelerator() and method == "sorted"
+        self._feature_distances = FeatureDistances(self._feature_maps) if on_device else None
 
     def rank(self, clean, distorted):
         """Rank on pairs of images; see `rank_filters`."""
         total = count_batches(self.model, clean, distorted, self.batch_size)
-        sums, counts, kept, pairs = {}, {}, {}, 0
-        batches = stream_pairs(clean, distorted, self.batch_size)
+        if self.confidence is None:
+            tally, order = Tally(self.keep_distances), None
+        else:
+            pairs = count_pairs(clean, distorted)
+            tally = SettlingTally(self.confidence, pairs, self.keep_distances)
+            # The first pairs must speak for all, but sets are often sorted by class.
+            order = random_order(clean, distorted)
+        batches = stream_pairs(clean, distorted, self.batch_size, order)
         with closing(track(batches, total, "Ranking filters")) as tracked:
             for clean_batch, distorted_batch in tracked:
-                for name, distances in self._distances(clean_batch, distorted_batch).items():
-                    counts[name] = counts.get(name, 0) + borda_count(distances)
-                    # Row by row from the running sum, so that rounding does
-                    # not depend on where a batch ends.
-                    before = sums.get(name, np.zeros(distances.shape[1]))
-                    sums[name] = np.add.accumulate(np.vstack([before, distances]))[-1]
-                    if self.keep_distances:
-                        kept.setdefault(name, []).append(distances)
-                pairs += len(distances)
-        return FilterRanking(
-            {
-                name: LayerRanking.from_votes(
-                    counts[name],
-                    sums[name] / pairs,
-                    pairs,
-                    np.concatenate(kept[name]) if self.keep_distances else None,
-                )
-                for name in counts
-            }
-        )
+                if tally.add(self._distances(clean_batch, distorted_batch)):
+                    break
+        return tally.ranking()
 
     def _distances(self, clean, distorted):
         """Distances of one batch, for each layer `(pairs, filters)`."""
         # Here for datasets, whose images are not known before.
         for name, images in (("clean", clean), ("distorted", distorted)):
             validate_model_input(self.model, images, name)
-        clean_maps = self._feature_maps.compute(clean)
-        distorted_maps = self._feature_maps.compute(distorted)
-        result = {}
-        for name, maps in clean_maps.items():
-            result[name] = wasserstein_distances(maps, distorted_maps[name], self.method)
-            finite = np.isfinite(result[name]).all(axis=0)
+        if self._feature_distances is not None:
+            result = self._feature_distances.predict_on_batch((clean, distorted))
+            result = {name: matrix.astype("float64") for name, matrix in result.items()}
+        else:
+            clean_maps = self._feature_maps.compute(clean)
+            distorted_maps = self._feature_maps.compute(distorted)
+            result = {
+                name: wasserstein_distances(maps, distorted_maps[name], self.method)
+                for name, maps in clean_maps.items()
+            }
+        for name, matrix in result.items():
+            finite = np.isfinite(matrix).all(axis=0)
             if not finite.all():
                 raise ValueError(
                     "Expected finite feature maps. Received: NaN or infinity from layer "

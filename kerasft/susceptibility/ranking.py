@@ -13,12 +13,17 @@ from kerasft.susceptibility.layer_ranking import LayerRanking
 
 _FORMAT = "kerasft ranking 1"
 
+# The paper's.
+FRACTION = 0.25
+
 
 class FilterRanking(Mapping):
     """A mapping from layer name to `LayerRanking`.
 
     What `rank_filters` returns. Rankings of disjoint sets of images can be
-    added, also by `sum`: the sum is the ranking of their union.
+    added, also by `sum`: the sum is the ranking of their union. How far the
+    selection of the parts was settled says nothing of the sum, which has no
+    `confidence`.
 
     Args:
         layers: Mapping from layer name to `LayerRanking`, at least one.
@@ -87,7 +92,7 @@ class FilterRanking(Mapping):
         if not isinstance(seed, numbers.Integral) or seed < 0:
             raise ValueError(f"Expected seed as a whole number of at least 0. Received: {seed!r}.")
         if fraction is None and count is None and threshold is None:
-            fraction = 0.25
+            fraction = FRACTION
         selection = {}
         for name, layer in self.items():
             size = _selection_size(layer, fraction, count, threshold)
@@ -244,6 +249,11 @@ def _selection_size(layer, fraction, count, threshold):
         return int(count)
     if not 0 < fraction <= 1:
         raise ValueError(f"Expected a fraction over 0 and at most 1. Received: {fraction}.")
+    return fraction_size(filters, fraction)
+
+
+def fraction_size(filters, fraction=FRACTION):
+    """How many of `filters` filters a fraction of them is: `max(1, floor(fraction * filters))`."""
     # 0.57 * 100 is a hair below 57 in floating point.
     return max(1, int(fraction * filters + 1e-9))
 

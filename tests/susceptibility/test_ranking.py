@@ -8,10 +8,10 @@ import pytest
 from kerasft import FilterRanking, LayerRanking
 
 
-def layer(points=(7, 10, 8, 9, 6), distances=None, pairs=1):
+def layer(points=(7, 10, 8, 9, 6), distances=None, pairs=1, confidence=None):
     if distances is None:
         distances = np.asarray(points) / 10
-    return LayerRanking.from_votes(points, distances, pairs)
+    return LayerRanking.from_votes(points, distances, pairs, confidence=confidence)
 
 
 @pytest.fixture
@@ -51,7 +51,12 @@ def test_ranking_is_a_mapping_in_model_order(ranking):
 def test_rankings_are_equal_when_all_their_values_are(ranking):
     assert ranking == FilterRanking({"conv1": layer(), "conv2": layer(range(3, 11))})
     assert ranking != FilterRanking({"conv1": layer()})
-    for other in (layer(pairs=2), layer((7, 10, 8, 9, 5)), layer(distances=np.ones(5))):
+    for other in (
+        layer(pairs=2),
+        layer((7, 10, 8, 9, 5)),
+        layer(distances=np.ones(5)),
+        layer(confidence=0.95),
+    ):
         assert layer() != other
     assert layer() != "conv1"
 
@@ -209,6 +214,24 @@ def test_saved_ranking_comes_back_exactly(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["ranking.json"]
 
 
+def test_confidence_is_saved_only_where_it_was_reached(tmp_path):
+    path = tmp_path / "ranking.json"
+    for confidence in (0.1 + 0.2, 1.0, 0.0):
+        ranking = FilterRanking({"early": layer(confidence=confidence), "all": layer()})
+        ranking.save(path)
+        loaded = FilterRanking.load(path)
+        assert loaded == ranking
+        assert loaded["early"].confidence == confidence
+        assert loaded["all"].confidence is None
+    assert "confidence" not in json.loads(path.read_text())["layers"]["all"]
+
+
+def test_sum_and_table_know_no_confidence():
+    settled = FilterRanking({"conv": layer(confidence=0.97)})
+    assert (settled + settled)["conv"].confidence is None
+    assert settled.to_frame().equals(FilterRanking({"conv": layer()}).to_frame())
+
+
 def test_distance_matrix_is_not_saved(tmp_path):
     kept = LayerRanking.from_votes([9, 10], [1.0, 2.0], 1, np.array([[1.0, 2.0]]))
     FilterRanking({"conv": kept}).save(tmp_path / "ranking.json")
@@ -263,6 +286,12 @@ MANGLED = {
     "negative distance": ranking_file(mean_distance=[-0.5, 1.0]),
     "distance as text": ranking_file(mean_distance=["half", 1.0]),
     "null distance": ranking_file(mean_distance=[None, 1.0]),
+    "confidence over 1": ranking_file(confidence=1.5),
+    "negative confidence": ranking_file(confidence=-0.1),
+    "confidence NaN": ranking_file(confidence=float("nan")),
+    "true for a confidence": ranking_file(confidence=True),
+    "confidence as text": ranking_file(confidence="0.95"),
+    "confidence of an exemplar": ranking_file(borda_counts=None, confidence=0.95),
 }
 
 
