@@ -6,9 +6,14 @@ fine-tunes only the most disturbed (Bianchi et al., arXiv 1904.03949).
 
 import importlib
 
-# Imported at once: Keras can load a file with this layer only after the layer
+# Imported at once: Keras can load a file with such a layer only after the layer
 # has been registered.
-from kerasft.layers import PartiallyTrainableConv2D
+from kerasft.layers import (
+    PartiallyTrainableConv1D,
+    PartiallyTrainableConv2D,
+    PartiallyTrainableConv3D,
+)
+from kerasft.stand_in import StandIn  # noqa: F401, registered by the import
 from kerasft.version import __version__
 
 # Imported when first used, so that `import kerasft` does not wait for SciPy,
@@ -37,7 +42,14 @@ _MODULE_OF = {
 }
 _MODULES = ("datasets", "distortions", "models")
 
-__all__ = ["PartiallyTrainableConv2D", "__version__", *_MODULE_OF, *_MODULES]
+__all__ = [
+    "PartiallyTrainableConv1D",
+    "PartiallyTrainableConv2D",
+    "PartiallyTrainableConv3D",
+    "__version__",
+    *_MODULE_OF,
+    *_MODULES,
+]
 
 
 def __getattr__(name):

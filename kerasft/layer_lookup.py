@@ -2,6 +2,22 @@
 
 import keras
 
+from kerasft.sublayers import sublayers
+
+# Every layer of Keras that makes feature maps with a kernel.
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
+
 
 def named_layers(model):
     """All layers of a model, those of nested models included.
@@ -48,7 +64,8 @@ def find_layer(name, layers):
         The path.
 
     Raises:
-        ValueError: No such layer, or several; names the candidates.
+        ValueError: No such layer, or several; names the candidates. Or one
+            inside a layer that is no model, out of reach.
     """
     if name in layers:
         return name
@@ -59,19 +76,30 @@ def find_layer(name, layers):
         raise ValueError(
             f"Expected the name of one layer. Received: {name!r}, which may be any of {matches}."
         )
-    convolutions = [
-        short_name(path, layers)
-        for path, layer in layers.items()
-        if isinstance(layer, keras.layers.Conv2D)
-    ]
-    raise ValueError(
-        f"Expected the name of a layer in the model. Received: {name!r}. "
-        f"Its Conv2D layers are {convolutions}."
-    )
+    expected = f"Expected the name of a layer in the model. Received: {name!r}"
+    for path, layer in layers.items():
+        inside = [] if isinstance(layer, keras.Model) else sublayers(layer)
+        if str(name).rpartition("/")[2] in [sublayer.name for sublayer in inside]:
+            raise ValueError(
+                f"{expected}, inside {path!r} of class {type(layer).__name__}, which is no model; "
+                "make that a keras.Model(inputs, its.call(inputs)) to reach the layers in it."
+            )
+    raise ValueError(f"{expected}. {_known_convolutions(layers)}")
+
+
+def _known_convolutions(layers):
+    plain, others = [], []
+    for path, layer in layers.items():
+        if isinstance(layer, keras.layers.Conv2D):
+            plain.append(short_name(path, layers))
+        elif isinstance(layer, CONVOLUTIONS):
+            others.append(short_name(path, layers))
+    known = f"Its Conv2D layers are {plain}"
+    return f"{known}, its other convolutions {others}." if others else f"{known}."
 
 
 def find_convolution(name, layers):
-    """Find a `Conv2D` layer by name.
+    """Find a layer that makes feature maps: `Conv2D` or another convolution of Keras.
 
     Args:
         name: `layer` or `nested_model/layer`.
@@ -81,11 +109,12 @@ def find_convolution(name, layers):
         The path.
 
     Raises:
-        ValueError: No such layer, several, or not a `Conv2D`.
+        ValueError: No such layer, several, or not a convolution.
     """
     path = find_layer(name, layers)
-    if not isinstance(layers[path], keras.layers.Conv2D):
+    if not isinstance(layers[path], CONVOLUTIONS):
         raise ValueError(
-            f"Expected a Conv2D layer. Received: {name!r}, a {type(layers[path]).__name__}."
+            "Expected a Conv2D or another convolution layer. "
+            f"Received: {name!r}, a {type(layers[path]).__name__}."
         )
     return path

@@ -1,9 +1,7 @@
 """A model built anew from its layers, some of them replaced.
 
-The only file that reads private attributes of Keras: `_flatten_layers`, since
-layers inside layers are not listed otherwise, and `_output_shape` of `Lambda`,
-since its configuration cannot be turned back. `tests/test_surgery.py` copies
-models with both.
+Reads one private attribute of Keras, `_output_shape` of `Lambda`, since its
+configuration cannot be turned back; `tests/test_surgery.py` copies such models.
 """
 
 import contextlib
@@ -12,23 +10,27 @@ import keras
 
 from kerasft.layer_lookup import named_layers
 from kerasft.layers.live_config import live_config
+from kerasft.stand_in import StandIn, stand_in
+from kerasft.sublayers import sublayers
 
 
-def rebuild(model, convert):
+def rebuild(model, convert, give_back=False):
     """Copy a model and its weights, some layers as others.
 
     Args:
         model: A Functional or Sequential `keras.Model`; it is not changed.
         convert: Function from a layer to the one that is to stand in its
             place, or to `None` where a copy is.
+        give_back: Make of stand-ins the models that they stand in for; else
+            models whose class Keras cannot copy become stand-ins.
 
     Returns:
         The copy, not compiled, and a dictionary from the `id` of each source
         layer to its copy, nested models and their layers included.
 
     Raises:
-        ValueError: The model is wired in its own `call`, or a layer cannot be
-            copied.
+        ValueError: The model is wired in its own `call`, a layer cannot be
+            copied, or two layers that are copied apart share one inside.
     """
     copy_of = {}
 
@@ -43,30 +45,71 @@ def rebuild(model, convert):
             copy = _copy_by_config(layer)
             if isinstance(layer, keras.Layer):
                 plain_copies.append((layer, copy))
+        if isinstance(layer, keras.Layer) and not is_wired_by_keras(layer):
+            sources.append(layer)
         copy_of[id(layer)] = copy
         return copy
 
     def copy_model(model):
-        return keras.models.clone_model(
+        if give_back and isinstance(model, StandIn):
+            return copy_source(model)
+        clone = keras.models.clone_model(
             model, input_tensors=_named_inputs(model), clone_function=copy_layer
         )
+        if type(clone) is not type(model):
+            return stand_in(clone, model)
+        if isinstance(model, StandIn):
+            clone.source, clone.classes = model.source, model.classes
+        return clone
 
-    plain_copies = []
+    def copy_source(model):
+        copy = model.make_source()
+        for layer, copied in zip(_layers_to_copy(model), _layers_to_copy(copy), strict=True):
+            plain_copies.append((convert(layer) or layer, copied))
+            copy_of[id(layer)] = copied
+            sources.append(layer)
+        return copy
+
+    plain_copies, sources = [], []
     if not is_wired_by_keras(model):
         raise ValueError(
             f"Expected a Functional or Sequential model. Received: {model.name!r} of class "
-            f"{type(model).__name__}, whose layers are wired in code; build it as "
-            "keras.Model(inputs, outputs)."
+            f"{type(model).__name__}, which is wired in code; where its call is made of layers, "
+            "make it keras.Model(inputs, model.call(inputs))."
         )
     with _uncompiled(model):
         clone = copy_model(model)
+    _refuse_shared_parts(sources)
     for layer, copy in plain_copies:
         copy.set_weights(layer.get_weights())
-        for part in copy._flatten_layers():
+        for part in (copy, *sublayers(copy)):
             # Preprocessing layers compute with constants made of their weights.
             if hasattr(part, "finalize_state"):
                 part.finalize_state()
     return clone, {key: copy for key, copy in copy_of.items() if isinstance(copy, keras.Layer)}
+
+
+def _layers_to_copy(model):
+    """The layers of a model, those of models that Keras wires in place of these."""
+    layers = []
+    for layer in model.layers:
+        layers += _layers_to_copy(layer) if is_wired_by_keras(layer) else [layer]
+    return list(dict.fromkeys(layers))
+
+
+def _refuse_shared_parts(layers):
+    """Refuse layers that hold the same weights inside: their copies would hold their own each."""
+    owner_of = {}
+    for layer in layers:
+        for part in (layer, *sublayers(layer)):
+            owner = owner_of.setdefault(id(part), layer)
+            # An activation without weights may be anybody's.
+            if owner is not layer and part.weights:
+                raise ValueError(
+                    "Expected layers that can be copied one by one. Received: "
+                    f"{owner.name!r} and {layer.name!r}, which share {part.name!r}; make what "
+                    "holds it inside a keras.Model(inputs, its.call(inputs))."
+                )
 
 
 def _copy_by_config(layer):

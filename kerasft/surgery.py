@@ -4,38 +4,44 @@ from collections.abc import Iterable, Mapping
 
 import keras
 
-from kerasft.layer_lookup import find_convolution, find_layer, named_layers
-from kerasft.layers import PartiallyTrainableConv2D
+from kerasft.layer_lookup import find_layer, named_layers
+from kerasft.layers import PartiallyTrainable
 from kerasft.layers.filter_indices import validate_filters
 from kerasft.rebuild import is_wired_by_keras, rebuild
+from kerasft.sublayers import sublayers
+from kerasft.tunable import find_tunable
 
 
 def make_partially_trainable(model, selection, *, trainable=()):
     """Copy a model so that only selected filters of it can be trained.
 
-    The layers in `selection` become `PartiallyTrainableConv2D`; every other
-    layer is frozen, batch normalization included (which therefore runs in
-    inference mode and keeps its statistics). The copy predicts what the
-    source predicts and is not compiled; the source is not changed.
+    The layers in `selection` become `PartiallyTrainableConv2D` (`Conv1D` and
+    `Conv3D` likewise); every other layer is frozen, batch normalization
+    included (which therefore runs in inference mode and keeps its statistics).
+    The copy predicts what the source predicts and is not compiled; the source
+    is not changed.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, possibly with
             nested models and shared layers.
-        selection: Mapping from the name of a `Conv2D` layer to the indices of
-            its filters to train. In nested models the bare name serves while
-            it is unique, else the path `nested_model/layer`.
+        selection: Mapping from the name of a `Conv2D`, `Conv1D` or `Conv3D`
+            layer to the indices of its filters to train. In nested models the
+            bare name serves while it is unique, else the path
+            `nested_model/layer`.
         trainable: Names of further layers to leave trainable as a whole, such
             as a classifier head or a batch normalization.
 
     Returns:
-        A new `keras.Model` with the same layer names.
+        A new `keras.Model` with the same layer names. Of a model whose class
+        has a constructor of its own it is a plain Functional or Sequential
+        model, without what else the class defines, until it is merged.
 
     Raises:
         TypeError: `model` is not a `keras.Model`, `selection` not a mapping,
             `trainable` not a list of names.
         ValueError: The model is not built or cannot be rebuilt from its
-            layers, the selection is empty, or it names a layer or a filter
-            that cannot be converted.
+            layers, the selection is empty, it names a layer or a filter
+            that cannot be converted, or a layer cannot be frozen.
 
     Example:
 
@@ -59,47 +65,47 @@ def make_partially_trainable(model, selection, *, trainable=()):
     layers = named_layers(model)
     filters_of = {}
     for name, filters in selection.items():
-        layer = layers[find_convolution(name, layers)]
+        path, partial_class = find_tunable(name, layers)
+        layer = layers[path]
         if id(layer) in filters_of:
             raise ValueError(
                 f"Expected each layer once in the selection. Received: {name!r} again."
             )
-        if isinstance(layer, PartiallyTrainableConv2D):
+        if isinstance(layer, PartiallyTrainable):
             raise ValueError(
-                f"Expected plain Conv2D layers. Received: {name!r}, which is partially trainable "
+                f"Expected plain convolutions. Received: {name!r}, which is partially trainable "
                 "already; call kerasft.merge(model) first."
             )
         try:
-            filters_of[id(layer)] = (name, validate_filters(filters, layer.filters))
+            filters = validate_filters(filters, layer.filters)
         except (ValueError, TypeError) as error:
             raise _not_convertible(name, error) from error
-    if not any(filters for _, filters in filters_of.values()):
+        filters_of[id(layer)] = (path, filters, partial_class)
+    if not any(filters for _, filters, _ in filters_of.values()):
         raise ValueError("Expected a selection with at least one filter. Received: none.")
-    unfrozen = {name: layers[find_layer(name, layers)] for name in trainable}
+    unfrozen = {name: find_layer(name, layers) for name in trainable}
+    _refuse_restless(layers, unfrozen.values())
 
     def convert(layer):
         if id(layer) not in filters_of:
             return None
-        name, filters = filters_of.pop(id(layer))
+        path, filters, partial_class = filters_of.pop(id(layer))
         try:
-            return PartiallyTrainableConv2D.from_conv2d(layer, filters)
+            return partial_class.from_conv(layer, filters)
         except (ValueError, TypeError) as error:
-            raise _not_convertible(name, error) from error
+            raise _not_convertible(path, error) from error
 
     clone, clone_of = rebuild(model, convert)
     if filters_of:
-        names = [name for name, _ in filters_of.values()]
-        raise ValueError(
-            "Expected layers that stand in Functional or Sequential models. Received: "
-            f"{names}, inside a model of another kind; convert that model by itself."
-        )
+        raise _out_of_reach([path for path, _, _ in filters_of.values()], layers)
     # From the top down, so that a source model frozen as a whole does not
     # keep the selected filters frozen.
     _unfreeze(clone)
     for copy in clone_of.values():
-        if not isinstance(copy, PartiallyTrainableConv2D) and not is_wired_by_keras(copy):
+        if not isinstance(copy, PartiallyTrainable) and not is_wired_by_keras(copy):
             copy.trainable = False
-    for name, layer in unfrozen.items():
+    for name, path in unfrozen.items():
+        layer = layers[path]
         if id(layer) not in clone_of:
             raise ValueError(
                 "Expected layers to leave trainable that stand in Functional or Sequential models. "
@@ -108,6 +114,31 @@ def make_partially_trainable(model, selection, *, trainable=()):
             )
         _unfreeze(clone_of[id(layer)])
     return clone
+
+
+def _refuse_restless(layers, unfrozen):
+    """Refuse layers whose weights change in training whatever `trainable` says."""
+    for path, layer in layers.items():
+        parts = [layer] if isinstance(layer, keras.Model) else [layer, *sublayers(layer)]
+        restless = any(isinstance(part, keras.layers.SpectralNormalization) for part in parts)
+        if restless and not any(f"{path}/".startswith(f"{kept}/") for kept in unfrozen):
+            raise ValueError(
+                f"Expected layers that can be frozen. Received: {path!r} with a "
+                "SpectralNormalization, which changes its kernel in every step of training; put "
+                f"the layer that it wraps in its place, or name it in trainable=[{path!r}]."
+            )
+
+
+def _out_of_reach(paths, layers):
+    """The error for layers in models whose own code wires them, which a copy would lose."""
+    parents = paths[0].split("/")[:-1]
+    ancestors = ["/".join(parents[: i + 1]) for i in range(len(parents))]
+    wired = next(path for path in ancestors if not is_wired_by_keras(layers[path]))
+    return ValueError(
+        f"Expected layers that stand in Functional or Sequential models. Received: {paths}, inside "
+        f"{wired!r} of class {type(layers[wired]).__name__}, which is wired in code; make that a "
+        "keras.Model(inputs, its.call(inputs)), or convert a Functional model in it by itself."
+    )
 
 
 def _not_convertible(name, error):
@@ -124,8 +155,8 @@ def merge(model):
     them; it is not compiled.
 
     Args:
-        model: A model with `PartiallyTrainableConv2D` layers; it is not
-            changed.
+        model: A model with `PartiallyTrainableConv2D` layers, or those of
+            1D and 3D; it is not changed.
 
     Returns:
         A new `keras.Model`.
@@ -144,10 +175,9 @@ def merge(model):
     'Conv2D'
     """
     _validate_model(model)
+    layers = named_layers(model)
     partial = {
-        id(layer): path
-        for path, layer in named_layers(model).items()
-        if isinstance(layer, PartiallyTrainableConv2D)
+        id(layer): path for path, layer in layers.items() if isinstance(layer, PartiallyTrainable)
     }
     if not partial:
         raise ValueError(
@@ -156,14 +186,11 @@ def merge(model):
         )
 
     def convert(layer):
-        return layer.to_conv2d() if partial.pop(id(layer), None) else None
+        return layer.to_conv() if partial.pop(id(layer), None) else None
 
-    clone, _ = rebuild(model, convert)
+    clone, _ = rebuild(model, convert, give_back=True)
     if partial:
-        raise ValueError(
-            "Expected partially trainable layers in Functional or Sequential models. Received: "
-            f"{list(partial.values())}, inside a model of another kind; merge that model by itself."
-        )
+        raise _out_of_reach(list(partial.values()), layers)
     _unfreeze(clone)
     return clone
 

@@ -88,10 +88,53 @@ def test_an_unknown_name_is_refused_with_the_convolutions(layers, name):
     ("name", "kind"), [("head", "Dense"), ("inner", "Functional"), ("image", "InputLayer")]
 )
 def test_a_layer_of_another_kind_is_no_convolution(layers, name, kind):
-    message = rf"^Expected a Conv2D layer\. Received: '{name}', a {kind}\.$"
+    message = rf"^Expected a Conv2D or another convolution layer\. Received: '{name}', a {kind}\.$"
     with pytest.raises(ValueError, match=message):
         find_convolution(name, layers)
 
 
 def test_a_convolution_is_found(layers):
     assert find_convolution("deep", layers) == "innermost/deep"
+
+
+class Block(keras.layers.Layer):
+    """Holds a convolution inside, and one that it wraps."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.inside = keras.layers.Conv2D(2, 1, name="inside")
+        self.wrapped = keras.layers.TimeDistributed(keras.layers.Conv1D(2, 1, name="deeper"))
+
+    def build(self, input_shape):
+        self.inside.build(input_shape)
+        self.wrapped.build(input_shape)
+
+    def call(self, inputs):
+        return self.inside(self.wrapped(inputs))
+
+
+@pytest.mark.parametrize("name", ["inside", "block/inside", "deeper"])
+def test_a_layer_inside_one_that_is_no_model_is_refused_with_the_way_out(name):
+    model = keras.Sequential([keras.Input((4, 4, 2)), Block(name="block")])
+    message = rf"'{name}', inside 'block' of class Block, which is no model; make .*keras\.Model"
+    with pytest.raises(ValueError, match=f"^Expected the name of a layer .* Received: {message}"):
+        find_layer(name, named_layers(model))
+
+
+def test_convolutions_of_every_kind_are_found_and_shown():
+    kinds = {
+        "plain": keras.layers.Conv2D(2, 1, name="plain"),
+        "depthwise": keras.layers.DepthwiseConv2D(1, name="depthwise"),
+        "separable": keras.layers.SeparableConv2D(2, 1, name="separable"),
+        "transposed": keras.layers.Conv2DTranspose(2, 1, name="transposed"),
+        "flat": keras.layers.Reshape((16, 2), name="flat"),
+        "signal": keras.layers.Conv1D(2, 1, name="signal"),
+    }
+    layers = named_layers(keras.Sequential([keras.Input((4, 4, 2)), *kinds.values()]))
+    convolutions = [name for name in kinds if name != "flat"]
+    assert [find_convolution(name, layers) for name in convolutions] == convolutions
+    with pytest.raises(
+        ValueError, match=r"Its Conv2D layers are \['plain'\], its other "
+    ) as caught:
+        find_layer("missing", layers)
+    assert str(caught.value).endswith("['depthwise', 'separable', 'transposed', 'signal'].")

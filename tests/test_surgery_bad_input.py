@@ -69,16 +69,18 @@ SELECTIONS = {
     ),
     "not a name": ({3: [0]}, r"a layer in the model\. Received: 3\."),
     "ambiguous": ({"twin": [0]}, r"one layer\. Received: 'twin'.*\['right/twin', 'left/twin'\]"),
-    "Dense": ({"head": [0]}, r"Expected a Conv2D layer\. Received: 'head', a Dense"),
-    "DepthwiseConv2D": ({"depthwise": [0]}, r"Received: 'depthwise', a DepthwiseConv2D"),
-    "model": ({"left": [0]}, r"Expected a Conv2D layer\. Received: 'left', a Sequential"),
+    "Dense": ({"head": [0]}, r"Expected a Conv1D, Conv2D or .* Received: 'head', a Dense\.$"),
+    "model": ({"left": [0]}, r"Expected a Conv1D, Conv2D or .* Received: 'left', a Sequential\.$"),
     "wrapper": ({"wrapper": [0]}, r"Received: 'wrapper', a TimeDistributed"),
     "subclass": (
         {"subclass": [0]},
-        r"'subclass' cannot.*Received: layer 'subclass' of class Subclass",
+        r"plain Conv2D .*Received: 'subclass' of class Subclass, .*trainable=\['subclass'\]",
     ),
     "LoRA": ({"lora": [0]}, r"'lora' cannot.*without LoRA.*Received: layer 'lora'.*plain model"),
-    "inside a wired model": ({"wired_inner": [0]}, r"Received: \['wired_inner'\].*by itself"),
+    "inside a wired model": (
+        {"wired_inner": [0]},
+        r"Received: \['wired/wired_inner'\], inside 'wired' of class Wired, .*keras\.Model\(inp",
+    ),
     "too large": ({"conv": [1, 6]}, r"'conv' cannot.*indices from 0 to 5\. Received: 6"),
     "negative": ({"conv": [-1]}, r"'conv' cannot.*indices from 0 to 5\. Received: -1"),
     "repeated": ({"conv": [1, 1]}, r"'conv' cannot.*index once\. Received: 1 more than once"),
@@ -210,3 +212,65 @@ def test_a_layer_that_cannot_be_copied_is_named():
         ValueError, match=r"^Expected layers that .* Received: 'forgetful' of class"
     ):
         kerasft.make_partially_trainable(model, {"conv": [0]})
+
+
+def test_a_model_wired_in_code_is_converted_by_the_way_out():
+    wired, image = called(Wired()), keras.Input((6, 6, 3))
+    message = r"^Expected a Functional .*'wired.*make it keras\.Model\(inputs, model\.call\(inputs"
+    with pytest.raises(ValueError, match=message) as caught:
+        kerasft.make_partially_trainable(wired, {"wired_inner": [0]})
+    assert_is_one_clear_message(caught.value)
+    opened = keras.Model(image, wired.call(image))
+    partial = kerasft.make_partially_trainable(opened, {"wired_inner": [0]})
+    images = np.ones((1, 6, 6, 3), "float32")
+    np.testing.assert_array_equal(partial(images), wired(images))
+
+
+class Tied(layers.Layer):
+    """Holds a layer that stands elsewhere too."""
+
+    def __init__(self, inner=None):
+        super().__init__(name="tied")
+        self.inner = inner or layers.Dense(3, name="inner")
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "shared", "selected"),
+    [
+        (layers.TimeDistributed, lambda: layers.Dense(3, name="shared"), "other"),
+        (Tied, lambda: layers.Conv2D(3, 1, name="shared"), "other"),
+        (Tied, lambda: layers.Conv2D(3, 1, name="shared"), "shared"),
+    ],
+    ids=["wrapper", "layer of the user", "the layer that is selected"],
+)
+def test_a_layer_inside_another_and_beside_it_is_refused(wrap, shared, selected):
+    shared, image = shared(), keras.Input((6, 6, 3))
+    around = wrap(shared)
+    x = around(shared(layers.Conv2D(3, 1, name="other")(image)))
+    message = rf"one by one\. Received: 'shared' and '{around.name}', which share 'shared'"
+    with pytest.raises(ValueError, match=message) as caught:
+        kerasft.make_partially_trainable(keras.Model(image, x), {selected: [0]})
+    assert_is_one_clear_message(caught.value)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_layer_that_moves_though_it_is_frozen_is_refused(deep):
+    restless = layers.SpectralNormalization(layers.Conv2D(3, 1), name="restless")
+    image = keras.Input((6, 6, 3))
+    inner = keras.Model(image, restless(image), name="inner") if deep else restless
+    model = keras.Model(image, layers.Conv2D(2, 1, name="conv")(inner(image)))
+    path = "inner/restless" if deep else "restless"
+    message = rf"^Expected layers that can be frozen\. Received: '{path}' .*trainable=\['{path}'\]"
+    with pytest.raises(ValueError, match=message) as caught:
+        kerasft.make_partially_trainable(model, {"conv": [0]})
+    assert_is_one_clear_message(caught.value)
+    for kept in {path, "restless", path.partition("/")[0]}:
+        partial = kerasft.make_partially_trainable(model, {"conv": [0]}, trainable=[kept])
+        # Kernel and bias of both.
+        assert len(partial.trainable_weights) == 4

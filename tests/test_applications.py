@@ -1,0 +1,73 @@
+"""Every family in keras.applications is converted, trained, merged, saved and opened.
+
+`scripts/model_families.py` does it and writes the table of the documentation;
+these tests call the same function and compare with the table.
+"""
+
+import importlib.util
+import pathlib
+import pkgutil
+
+import keras
+import pandas as pd
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts" / "model_families.py"
+FILE = ROOT / "docs" / "results" / "applications.csv"
+# One with depthwise convolutions and one with skip connections.
+QUICK = ["MobileNet", "ResNetV2"]
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("model_families", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+script = load_script()
+
+
+@pytest.fixture(scope="module")
+def written():
+    return pd.read_csv(FILE, keep_default_na=False).set_index("family", drop=False)
+
+
+def assert_holds(names, written):
+    table = script.check_families(names)
+    assert table["family"].tolist() == list(names)
+    for row in table.to_dict("records"):
+        assert {check: row[check] for check in script.CHECKS} == dict.fromkeys(script.CHECKS, "yes")
+        # The documentation shows what is found here.
+        assert row == {key: written.loc[row["family"], key] for key in row}
+
+
+def test_families_are_converted_trained_merged_and_opened_without_kerasft(written):
+    assert_holds(QUICK, written)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in script.FAMILIES if name not in QUICK])
+def test_a_family_is_converted_trained_merged_and_opened_without_kerasft(name, written):
+    assert_holds([name], written)
+
+
+def test_the_table_has_every_family_of_this_keras(written):
+    modules = {module.name for module in pkgutil.iter_modules(keras.applications.__path__)}
+    covered = set()
+    for model_name, _, _ in script.FAMILIES.values():
+        module = getattr(keras.applications, model_name).__module__
+        covered.add(module.rpartition(".")[2])
+    # `resnet50` is another name for `resnet`, and VGG16 and VGG19 are one family.
+    assert modules - covered <= {"imagenet_utils", "resnet50", "vgg19"}
+    assert written["family"].tolist() == list(script.FAMILIES)
+    assert written[list(script.CHECKS)].eq("yes").all(axis=None)
+
+
+def test_an_unknown_family_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [str(SCRIPT), "VGG", "ResNext"])
+    with pytest.raises(SystemExit) as caught:
+        script.main()
+    assert caught.value.code == 2
+    assert "Received: ['ResNext']" in capsys.readouterr().err
