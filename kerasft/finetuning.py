@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasft.backend import default_jit_compile, predict_without_slow_jit
+from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.surgery import make_partially_trainable, merge
 
 
@@ -19,12 +20,15 @@ class FineTuned:
         selection: Dictionary from layer name to the filters that were
             trained.
         trained_parameters: Number of parameters that were trained.
+        cached_prefix: Names of the layers whose outputs were computed once
+            and stood in for the images; empty where nothing was cached.
     """
 
     model: keras.Model
     history: keras.callbacks.History
     selection: dict[str, list[int]]
     trained_parameters: int
+    cached_prefix: tuple[str, ...]
 
 
 def fine_tune(
@@ -44,6 +48,7 @@ def fine_tune(
     monitor="val_loss",
     batch_size=64,
     callbacks=(),
+    cache_prefix=True,
     seed=0,
     verbose="auto",
 ):
@@ -74,6 +79,12 @@ def fine_tune(
         monitor: The logged value that early stopping watches.
         batch_size: Images in a step, for arrays; datasets have their own.
         callbacks: Further Keras callbacks.
+        cache_prefix: Compute the frozen layers below the tuned ones once and
+            keep their outputs for all epochs, where that is possible and fits
+            memory; `False`: never. The result is the same but for rounding.
+            It is possible for arrays, up to the first layer that is random
+            or not Keras's own, and without `callbacks`, which would see a
+            model that begins above the frozen layers.
         seed: Seed of the random choice of filters, of shuffling and of
             dropout (`keras.utils.set_random_seed`). `None` leaves Keras's
             random state as it is.
@@ -116,7 +127,15 @@ def fine_tune(
         loss = model.loss if model.compiled and model.loss is not None else None
     if loss is None:
         loss = _cross_entropy(partial, images, labels)
-    partial.compile(optimizer, loss, metrics=["accuracy"], jit_compile=default_jit_compile())
+    to_fit, cached_prefix = partial, ()
+    if cache_prefix and not callbacks:
+        to_fit, train, validation, cached_prefix = cache_frozen_prefix(
+            partial, train, validation, batch_size
+        )
+    settings = {"loss": loss, "metrics": ["accuracy"], "jit_compile": default_jit_compile()}
+    partial.compile(optimizer, **settings)
+    if to_fit is not partial:
+        to_fit.compile(partial.optimizer, **settings)
     trained_parameters = sum(int(np.prod(w.shape)) for w in partial.trainable_weights)
     stopping = keras.callbacks.EarlyStopping(
         monitor=monitor, patience=patience, restore_best_weights=True
@@ -126,14 +145,16 @@ def fine_tune(
     else:
         # Only Keras's own datasets can be shuffled from outside.
         data = {"x": train, "shuffle": isinstance(train, keras.utils.PyDataset)}
-    history = partial.fit(
+    history = to_fit.fit(
         **data,
         validation_data=validation,
         epochs=epochs,
         callbacks=[*callbacks, stopping],
         verbose=verbose,
     )
-    return FineTuned(merge(partial), history, dict(selection), trained_parameters)
+    # The whole model, also where only its upper part was fit.
+    history.set_model(partial)
+    return FineTuned(merge(partial), history, dict(selection), trained_parameters, cached_prefix)
 
 
 def _first_images_and_labels(data, name):
