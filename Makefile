@@ -9,13 +9,17 @@ BIN = $(VENV)/bin
 
 NUMPY2 ?= .venv-numpy2
 
-.PHONY: demo test test-numpy2 lint types docs bench reproduce-quick results clean
+.PHONY: demo test test-slow test-numpy2 lint types docs bench bench-quick reproduce-quick results clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kerasft demo --force
 
 test: $(VENV)/.test
 	$(BIN)/pytest -n 2
+
+# What takes minutes: every family of networks in keras.applications.
+test-slow: $(VENV)/.test
+	$(BIN)/pytest -n 2 -m slow
 
 # NumPy 2 and kmedoids instead of scikit-learn-extra, as from Python 3.13 on.
 test-numpy2: $(NUMPY2)/.installed
@@ -31,9 +35,29 @@ types: $(VENV)/.lint
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# Each stage against what one would do otherwise, in about an hour on an idle machine;
+# writes docs/results. DATA=cifar-10-python.tar.gz ranks by CIFAR-10 instead of the
+# embedded digits.
+BENCHMARKS = emd ranking ranking_scaling training_step frozen_prefix merged_inference \
+	startup grid_scaling exemplars
+
+bench bench-quick: export TF_CPP_MIN_LOG_LEVEL = 3
+
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/training_step.py
-	$(BIN)/python benchmarks/exemplars.py
+	for name in $(BENCHMARKS); do \
+		data=; test $$name = ranking && data="$(addprefix --data ,$(DATA))"; \
+		$(BIN)/python benchmarks/$$name.py $$data || exit 1; done
+	! test -x $(NUMPY2)/bin/python || \
+		$(NUMPY2)/bin/python benchmarks/emd.py --out docs/results/bench-emd-numpy2.csv
+	$(BIN)/python benchmarks/summary.py
+
+# What they check before they time anything, and that they run; times mean nothing.
+bench-quick: $(VENV)/.installed
+	out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
+	printf '%s\n' $(BENCHMARKS) | xargs -P 2 -I NAME sh -c ' \
+		$(BIN)/python benchmarks/NAME.py --quick --out "$$0" >"$$0/NAME.log" 2>&1 && \
+		echo "NAME checked" || { cat "$$0/NAME.log"; exit 1; }' "$$out" && \
+	$(BIN)/python benchmarks/summary.py --results "$$out" --out "$$out" >"$$out/summary.log"
 
 # Every experiment of the paper at toy size, on the embedded digits.
 reproduce-quick: $(VENV)/.installed

@@ -10,71 +10,78 @@ first. Images are random patches of different brightness and contrast, 32×32×3
 binary maps have 98,304 bits (96 filters of 32×32).
 """
 
-import argparse
-import json
-import pathlib
-import resource
-import subprocess
-import sys
-import time
 import warnings
 
 import numpy as np
 import pandas as pd
-
-from kerasft.files import write_whole
+from measuring import Parser, call_measured, in_fresh_process, median_with_interval, write_table
+from scaling_chart import write_chart
 
 BITS = 98_304
+OURS = "kerasft"
 CASES = [
     # task, engine, numbers of images
-    ("pixels, euclidean", "kerasft", (1000, 2000, 5000, 10_000, 15_000, 20_000, 40_000)),
+    ("pixels, euclidean", OURS, (1000, 2000, 5000, 10_000, 15_000, 20_000, 40_000)),
     ("pixels, euclidean", "scikit-learn-extra", (1000, 2000, 5000, 10_000, 15_000)),
-    ("bits, hamming", "kerasft", (250, 500, 1000, 2000, 5000, 10_000)),
+    ("bits, hamming", OURS, (250, 500, 1000, 2000, 5000, 10_000)),
     ("bits, hamming", "pairwise_distances", (250, 500, 1000)),
 ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", default="docs/results/exemplars.csv", type=pathlib.Path)
-    parser.add_argument("--quick", action="store_true", help="the smallest sizes only")
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.measure:
-        task, engine, size = args.measure
-        print(json.dumps(measure(task, engine, int(size))))
-        return
+def main(arguments=None):
+    parser = Parser(__doc__, "exemplars.csv")
+    args = parser.parse_args(arguments)
     runs = []
     for turn in range(1 if args.quick else 3):
-        for task, engine, sizes in CASES:
+        # Every other turn backwards, so that no engine is always first.
+        for task, engine, sizes in CASES[:: 1 if turn % 2 == 0 else -1]:
             for size in sizes[:1] if args.quick else sizes:
                 if turn > 0 and size > 15_000:
                     continue
-                done = subprocess.run(
-                    [sys.executable, __file__, "--measure", task, engine, str(size)],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                )
-                row = {"task": task, "engine": engine, "images": size}
-                runs.append({**row, **json.loads(done.stdout.splitlines()[-1])})
+                row = {"turn": turn, "task": task, "engine": engine, "images": size}
+                runs.append({**row, **in_fresh_process(measure, task, engine, size)})
                 print(runs[-1], flush=True)
-    runs = pd.DataFrame(runs)
+        check(pd.DataFrame(runs))
+    table = summarise(pd.DataFrame(runs))
+    write_table(table, args.out)
+    write_chart(table, args.out.with_suffix(".svg"), panel="task", line="engine", x="images")
+
+
+def check(runs):
+    """All engines find the same exemplar."""
     for (task, size), group in runs.groupby(["task", "images"]):
         if group["index"].nunique() != 1:
             raise SystemExit(f"The engines differ for {task} at {size}: {group}")
-    table = runs.groupby(["task", "engine", "images"], sort=False).median().reset_index()
-    table["turns"] = runs.groupby(["task", "engine", "images"], sort=False).size().to_numpy()
-    rival = table[table["engine"] != "kerasft"].set_index(["task", "images"])["seconds"]
-    keys = pd.MultiIndex.from_frame(table[["task", "images"]])
-    table["times_faster"] = (rival.reindex(keys).to_numpy() / table["seconds"]).round(2)
-    table.loc[table["engine"] != "kerasft", "times_faster"] = np.nan
-    write_whole(args.out, table.to_csv(index=False).encode())
-    draw(table, args.out.with_suffix(".svg"))
+
+
+def summarise(runs):
+    """Medians over the turns, and how many times slower the rival is within turns."""
+    rows = []
+    for (task, engine, size), group in runs.groupby(["task", "engine", "images"], sort=False):
+        row = {
+            "task": task,
+            "engine": engine,
+            "images": size,
+            "seconds": group["seconds"].median(),
+            "peak_mib": group["peak_mib"].median(),
+            "index": group["index"].iloc[0],
+            "turns": len(group),
+        }
+        both = runs[(runs["task"] == task) & (runs["images"] == size)]
+        seconds = both.pivot(index="turn", columns="engine", values="seconds")
+        rivals = seconds.drop(columns=OURS)
+        if engine == OURS and rivals.shape[1] == 1:
+            ratio = median_with_interval(rivals.iloc[:, 0] / seconds[OURS])
+            numbers = (round(number, 2) for number in ratio)
+            row |= dict(zip(("times_faster", "low", "high"), numbers, strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values(
+        ["task", "engine", "images"], ascending=[False, True, True]
+    )
 
 
 def measure(task, engine, size):
-    """Seconds, bytes beyond the data, and the index found."""
+    """Seconds, MiB beyond the data, and the index found."""
     generator = np.random.default_rng(0)
     if task == "pixels, euclidean":
         data = np.empty((size, 3072), "uint8")
@@ -90,20 +97,12 @@ def measure(task, engine, size):
         for i, rate in enumerate(rates):
             data[i] = np.packbits(generator.random(BITS) < rate)
     find = _engine(engine, task)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
-    index = find(data)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "seconds": round(seconds, 3),
-        "peak_mib": round((peak - before) / 1024, 1),
-        "index": int(index),
-    }
+    index, seconds, mib = call_measured(lambda: find(data))
+    return {"seconds": round(seconds, 3), "peak_mib": round(mib, 1), "index": int(index)}
 
 
 def _engine(engine, task):
-    if engine == "kerasft":
+    if engine == OURS:
         from kerasft.medoids import euclidean_medoid, hamming_medoid
 
         if task == "bits, hamming":
@@ -122,24 +121,6 @@ def _engine(engine, task):
         return np.argmin(pairwise_distances(bits, metric="hamming").sum(axis=1))
 
     return by_pairs
-
-
-def draw(table, path):
-    """Time and memory against the number of images, log–log."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    axes = figure.subplots(2, 2, sharex="col")
-    for column, (task, group) in enumerate(table.groupby("task")):
-        for engine, rows in group.groupby("engine"):
-            for row, value in enumerate(("seconds", "peak_mib")):
-                axes[row, column].loglog(rows["images"], rows[value].clip(0.1), "o-", label=engine)
-        axes[0, column].set_title(task)
-        axes[1, column].set_xlabel("images")
-        axes[0, column].legend()
-    axes[0, 0].set_ylabel("seconds")
-    axes[1, 0].set_ylabel("MiB beyond the data")
-    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":
