@@ -6,8 +6,10 @@ Eight runs of the small network on the embedded digits, 32×32 pixels, each from
 ranking to the merged model. Three ways to get them done, each a process from its start
 to its end: a loop in one process with all cores, which is what one would write; the
 grid with one job that has one job's share of the cores; the grid with two jobs. The
-ways take turns. Jobs have the same threads, so their results must be equal; those of
-the loop may differ by rounding. If they do not agree, nothing is written.
+ways take turns. Jobs have the same threads, so their results must be equal. With other
+threads sums are rounded otherwise, which sixty epochs of training make as large as
+another seed would; the loop must agree after the first epoch. If they do not agree,
+nothing is written.
 """
 
 import os
@@ -97,7 +99,7 @@ def grid(folder, runs, epochs, jobs):
             pathlib.Path(folder) / "runs.csv",
             description="Fine-tuning",
         )
-    return table[["loss", "accuracy", "trained_parameters"]].to_dict("records")
+    return table[["first_loss", "loss", "accuracy", "trained_parameters"]].to_dict("records")
 
 
 def fine_tuning_run(configuration):
@@ -127,6 +129,7 @@ def fine_tuning_run(configuration):
     history = tuned.history.history
     return [
         {
+            "first_loss": float(history["val_loss"][0]),
             "loss": float(min(history["val_loss"])),
             "accuracy": float(max(history["val_accuracy"])),
             "trained_parameters": tuned.trained_parameters,
@@ -138,7 +141,8 @@ def check(results):
     """However the runs are done, they give the same."""
     tables = {name: pd.DataFrame(rows) for name, rows in results.items()}
     pd.testing.assert_frame_equal(tables[ONE], tables[TWO], check_exact=True)
-    pd.testing.assert_frame_equal(tables[LOOP], tables[TWO], rtol=0.02, atol=0.01)
+    early = ["first_loss", "trained_parameters"]
+    pd.testing.assert_frame_equal(tables[LOOP][early], tables[TWO][early], rtol=1e-3)
 
 
 if __name__ == "__main__":

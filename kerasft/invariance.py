@@ -173,7 +173,7 @@ def _changed_features(model, clean, distorted, layers, batch_size):
                 for name, features in clean_features.items()
             }
             for name, features in changed.items():
-                shape = features.shape[1:3]
+                shape = features.shape[1:-1]
                 # NumPy would stretch a map of height or width 1 to the others.
                 if shapes.setdefault(name, shape) != shape:
                     raise ValueError(

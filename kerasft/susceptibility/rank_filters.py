@@ -3,7 +3,7 @@ from contextlib import closing
 import keras
 import numpy as np
 
-from kerasft.backend import has_accelerator
+from kerasft.backend import has_accelerator, predict_batch
 from kerasft.layer_lookup import find_convolution, named_layers, short_name
 from kerasft.progress import track
 from kerasft.susceptibility.activation import following_layers
@@ -44,8 +44,9 @@ def rank_filters(
         distorted: The distorted versions in the same order, or a function
             from a batch of clean images to their distorted versions, such as
             `kerasft.GaussianBlur(1.0)`.
-        layers: Names of `Conv2D` layers (`nested_model/layer` where a bare
-            name is not unique). Default: all.
+        layers: Names of convolutions, of any kind that Keras has
+            (`nested_model/layer` where a bare name is not unique). Default:
+            every `Conv2D`.
         batch_size: Pairs that are run together; the result does not depend
             on it.
         after_activation: Take the maps after the batch normalization and
@@ -77,7 +78,7 @@ def rank_filters(
         ValueError: Different numbers or shapes of clean and distorted images,
             no images, NaN or infinity in images or feature maps, different
             value ranges, channels that do not fit the model, a layer that is
-            unknown or not a `Conv2D`, `confidence` out of range.
+            unknown or not a convolution, `confidence` out of range.
 
     Example:
 
@@ -102,7 +103,7 @@ def convolution_chains(model, layers=None, after_activation=False):
 
     Args:
         model: A built `keras.Model`.
-        layers: Names of `Conv2D` layers of it. Default: all.
+        layers: Names of convolutions of it. Default: every `Conv2D`.
         after_activation: Add the batch normalization and activation that
             follow each convolution.
 
@@ -112,14 +113,17 @@ def convolution_chains(model, layers=None, after_activation=False):
 
     Raises:
         TypeError: One name instead of a list.
-        ValueError: No layers, an unknown layer or not a `Conv2D`, or with
+        ValueError: No layers, an unknown layer or not a convolution, or with
             `after_activation` a model whose wiring is not known.
     """
     found = named_layers(model)
     if layers is None:
         paths = [p for p, layer in found.items() if isinstance(layer, keras.layers.Conv2D)]
         if not paths:
-            raise ValueError(f"Expected a model with Conv2D layers. Received: {model.name!r}.")
+            raise ValueError(
+                "Expected a model with Conv2D layers, or layers= to name other convolutions. "
+                f"Received: {model.name!r}."
+            )
     else:
         if isinstance(layers, str):
             raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
@@ -189,7 +193,7 @@ class Ranker:
         for name, images in (("clean", clean), ("distorted", distorted)):
             validate_model_input(self.model, images, name)
         if self._feature_distances is not None:
-            result = self._feature_distances.predict_on_batch((clean, distorted))
+            result = predict_batch(self._feature_distances, (clean, distorted))
             result = {name: matrix.astype("float64") for name, matrix in result.items()}
         else:
             clean_maps = self._feature_maps.compute(clean)

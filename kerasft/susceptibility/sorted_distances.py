@@ -36,7 +36,7 @@ def sorted_distances(clean, distorted):
 
     def work(_):
         # Memory that is used again: fresh pages would cost more than sorting.
-        sides = np.empty((2, width, values), dtype)
+        sides: np.ndarray = np.empty((2, width, values), dtype)
         differences = np.empty((width, values))
         zeros = _ZerosApart(width, values) if dtype == np.float32 else None
         with np.errstate(invalid="ignore"):

@@ -182,9 +182,13 @@ def test_a_command_that_says_something_else():
 
 
 def test_runs_whose_results_depend_on_how_they_are_done():
-    rows = [{"loss": 0.5, "accuracy": 0.9, "trained_parameters": 20}]
+    rows = [{"first_loss": 0.7, "loss": 0.5, "accuracy": 0.9, "trained_parameters": 20}]
     ways = (grid_scaling.LOOP, grid_scaling.ONE, grid_scaling.TWO)
     grid_scaling.check(dict.fromkeys(ways, rows))
-    for way, loss in ((grid_scaling.TWO, 0.5000001), (grid_scaling.LOOP, 0.6)):
+    for way, column, value in (
+        (grid_scaling.TWO, "loss", 0.5000001),
+        (grid_scaling.LOOP, "first_loss", 0.71),
+        (grid_scaling.LOOP, "trained_parameters", 21),
+    ):
         with pytest.raises(AssertionError):
-            grid_scaling.check({**dict.fromkeys(ways, rows), way: [rows[0] | {"loss": loss}]})
+            grid_scaling.check({**dict.fromkeys(ways, rows), way: [rows[0] | {column: value}]})
