@@ -8,8 +8,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 NUMPY2 ?= .venv-numpy2
+JAX ?= .venv-jax
+TORCH ?= .venv-torch
 
-.PHONY: demo test test-slow test-numpy2 lint types docs bench bench-quick reproduce-quick results clean
+.PHONY: demo test test-slow test-numpy2 test-jax test-torch lint types docs bench bench-quick reproduce-quick results clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kerasft demo --force
@@ -24,6 +26,17 @@ test-slow: $(VENV)/.test
 # NumPy 2 and kmedoids instead of scikit-learn-extra, as from Python 3.13 on.
 test-numpy2: $(NUMPY2)/.installed
 	$(NUMPY2)/bin/pytest -n 2
+
+# What computes with a backend of Keras, on JAX and on PyTorch in place of TensorFlow.
+BACKEND_TESTS = tests/layers tests/susceptibility tests/test_distribution.py \
+	tests/test_finetuning.py tests/test_frozen_prefix.py tests/test_invariance.py \
+	tests/test_surgery*.py tests/test_workflows.py
+
+test-jax: $(JAX)/.installed
+	KERAS_BACKEND=jax $(JAX)/bin/pytest -n 2 $(BACKEND_TESTS)
+
+test-torch: $(TORCH)/.installed
+	KERAS_BACKEND=torch $(TORCH)/bin/pytest -n 2 $(BACKEND_TESTS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -69,7 +82,7 @@ results: $(VENV)/.installed
 	$(BIN)/python scripts/readme_results.py
 
 clean:
-	rm -rf $(VENV) $(NUMPY2) site kerasft-demo
+	rm -rf $(VENV) $(NUMPY2) $(JAX) $(TORCH) site kerasft-demo
 
 $(VENV)/.installed: setup.cfg setup.py pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Expected Python 3.11 or 3.12. Received: none of python3.12, python3.11, python3; say make PYTHON=…"; exit 1; }
@@ -77,12 +90,17 @@ $(VENV)/.installed: setup.cfg setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(NUMPY2)/.installed: setup.cfg setup.py pyproject.toml
-	$(PYTHON) -m venv $(NUMPY2)
-	$(NUMPY2)/bin/python -m pip install --quiet "numpy>=2" kmedoids "keras>=3.14" tensorflow \
-		scipy pandas scikit-learn pillow matplotlib jinja2 click rich \
-		joblib pytest hypothesis pytest-xdist "dask[distributed]"
-	$(NUMPY2)/bin/python -m pip install --quiet --no-deps --editable .
+NUMPY2_PACKAGES = "numpy>=2" kmedoids "keras>=3.14" tensorflow scipy pandas scikit-learn \
+	pillow matplotlib jinja2 click rich joblib pytest hypothesis pytest-xdist "dask[distributed]"
+
+$(JAX)/.installed: BACKEND = jax
+$(TORCH)/.installed: BACKEND = torch
+
+# With NumPy 1, pip finds but old releases of JAX.
+$(NUMPY2)/.installed $(JAX)/.installed $(TORCH)/.installed: %/.installed: setup.cfg setup.py pyproject.toml
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet $(NUMPY2_PACKAGES) $(BACKEND)
+	$*/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 # One more environment for each purpose would cost minutes; extras are added to

@@ -81,6 +81,26 @@ def predict_without_slow_jit(model):
         model.jit_compile = jit_compile
 
 
+def predict_batch(model, inputs):
+    """What a model makes of one batch, computed once, by this process.
+
+    Under a `tf.distribute` strategy `predict_on_batch` gives the whole batch to
+    every device and returns the results of all of them, one after the other.
+
+    Args:
+        model: A `keras.Model`.
+        inputs: A batch of what it takes.
+
+    Returns:
+        The structure of the model's outputs, of NumPy arrays.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return model.predict_on_batch(inputs)
+    outputs = model(inputs, training=False)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
 def limit_threads():
     """Keep a worker process to its share of the machine's threads.
 

@@ -16,9 +16,17 @@ def predict_classes(model, images, batch_size=256):
 
     Returns:
         `(images,)`, int64.
+
+    Raises:
+        ValueError: NaN among the outputs, which no class is the largest of.
     """
     predict_without_slow_jit(model)
     outputs = model.predict(images, batch_size=batch_size, verbose=0)
+    if np.isnan(outputs).any():
+        raise ValueError(
+            f"Expected a model with numbers as outputs. Received: NaN from {model.name!r}, of "
+            f"{int(np.isnan(outputs).any(axis=-1).sum())} of {len(outputs)} images."
+        )
     if outputs.shape[-1] == 1:
         return (outputs[:, 0] > 0.5).astype("int64")
     return np.argmax(outputs, axis=-1)

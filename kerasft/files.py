@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, and by one process at a time."""
 
 import contextlib
+import glob
 import importlib
 import os
 import pathlib
+import shutil
 import tempfile
 
 # Elsewhere two processes at one file are not noticed.
@@ -37,37 +39,58 @@ def write_whole(path, content):
 
 
 @contextlib.contextmanager
-def locked(path):
+def locked(path, wait=False):
     """Keep other processes of this machine from a file while the block runs.
 
-    Also removes what a process that was killed in `write_whole` left beside
-    it.
+    Also removes what a process that was killed while it wrote left beside it.
 
     Args:
-        path: The file; need not exist. Its folder is made.
+        path: The file or folder; need not exist. Its parent is made.
+        wait: Wait for a process that holds the lock.
 
     Raises:
-        ValueError: Another process holds the lock.
+        ValueError: Another process holds the lock, and `wait` is not set.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
-    with open(lock, "w") as opened:
-        if _fcntl is not None:
-            try:
-                _fcntl.flock(opened, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
-                # Not the lock of a process that has removed it since.
-                if not os.path.samestat(os.stat(lock), os.fstat(opened.fileno())):
-                    raise BlockingIOError
-            except (BlockingIOError, FileNotFoundError):
-                raise ValueError(
-                    f"Expected no other process that writes {path}. Received: one that does; wait "
-                    "for it or write elsewhere."
-                ) from None
+    opened = _take_lock(lock, wait)
+    if opened is None:
+        raise ValueError(
+            f"Expected no other process that writes {path}. Received: one that does; wait for it "
+            "or write elsewhere."
+        )
+    with opened:
         try:
-            for left in path.parent.glob(f".{path.name}.????????"):
-                left.unlink(missing_ok=True)
+            for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
             yield
         finally:
             # While it is still locked, so that no other process holds it.
             lock.unlink(missing_ok=True)
+
+
+def _take_lock(lock, wait):
+    """The lock's open file, or `None` where another process holds it."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            opened = stack.enter_context(open(lock, "w"))
+            if _has_lock(opened, lock, wait):
+                stack.pop_all()
+                return opened
+        if not wait:
+            return None
+
+
+def _has_lock(opened, lock, wait):
+    if _fcntl is None:
+        return True
+    try:
+        _fcntl.flock(opened, _fcntl.LOCK_EX | (0 if wait else _fcntl.LOCK_NB))
+        # Not the lock of a process that has removed it since.
+        return os.path.samestat(os.stat(lock), os.fstat(opened.fileno()))
+    except (BlockingIOError, FileNotFoundError):
+        return False

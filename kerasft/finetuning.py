@@ -5,9 +5,19 @@ import dataclasses
 import keras
 import numpy as np
 
-from kerasft.backend import default_jit_compile, predict_without_slow_jit
+from kerasft.backend import default_jit_compile, predict_batch, predict_without_slow_jit
 from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.surgery import make_partially_trainable, merge
+from kerasft.susceptibility.batches import refuse_endless, to_numpy
+from kerasft.training_checks import (
+    label_array,
+    validate_classes,
+    validate_images,
+    validate_ranges,
+    validate_ranking,
+    validate_settings,
+    validate_weights,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +72,8 @@ def fine_tune(
         model: A built Functional or Sequential classifier. It is not changed.
         train: Distorted images and labels: `(images, labels)`, with sample
             weights as a third part where wanted, or a dataset that yields
-            such batches. Pixels in the range that the model takes; labels as
-            integers or one-hot.
+            such batches, ends and can be read again. Pixels in the range that
+            the model takes; labels as integers or one-hot.
         validation: The same for validation.
         ranking: A `FilterRanking` to select from by `fraction` and `which`.
         selection: A selection made otherwise: mapping from layer name to
@@ -94,9 +104,12 @@ def fine_tune(
         A `FineTuned`.
 
     Raises:
-        ValueError: Both or none of `ranking` and `selection`, no images, NaN
-            or infinity, labels that do not fit the model, or what
-            `make_partially_trainable` refuses.
+        ValueError: Both or none of `ranking` and `selection`, a ranking of
+            another model, a setting out of range, no images, NaN or infinity,
+            images or labels that do not fit the model, a dataset without
+            batches or without an end, or what `make_partially_trainable`
+            refuses.
+        TypeError: Data that can be read only once.
 
     Example:
 
@@ -115,18 +128,31 @@ def fine_tune(
     if (ranking is None) == (selection is None):
         given = "none" if ranking is None else "both"
         raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
+    validate_settings(epochs, patience, batch_size, seed)
+    if ranking is not None:
+        validate_ranking(ranking, model)
     if seed is not None:
         # Before the copy is made: its dropout layers draw their seeds then.
         keras.utils.set_random_seed(seed)
     if selection is None:
         selection = ranking.select(fraction, which=which, seed=seed or 0)
     images, labels = _first_images_and_labels(train, "train")
-    _first_images_and_labels(validation, "validation")
+    validation_images, validation_labels = _first_images_and_labels(validation, "validation")
     partial = make_partially_trainable(model, selection, trainable=trainable)
+    validate_weights(model, repr(model.name))
+    validate_images(model, images, "train")
+    validate_images(model, validation_images, "validation")
+    validate_ranges(train, validation)
     if loss is None:
         loss = model.loss if model.compiled and model.loss is not None else None
     if loss is None:
-        loss = _cross_entropy(partial, images, labels)
+        loss = _cross_entropy(partial, images, labels, "train")
+        other = _cross_entropy(partial, validation_images, validation_labels, "validation")
+        if type(loss) is not type(other):
+            raise ValueError(
+                "Expected labels of one kind, integers or one-hot. Received: shape "
+                f"{labels.shape} in train and {validation_labels.shape} in validation."
+            )
     to_fit, cached_prefix = partial, ()
     if cache_prefix and not callbacks:
         to_fit, train, validation, cached_prefix = cache_frozen_prefix(
@@ -137,8 +163,10 @@ def fine_tune(
     if to_fit is not partial:
         to_fit.compile(partial.optimizer, **settings)
     trained_parameters = sum(int(np.prod(w.shape)) for w in partial.trainable_weights)
+    # Of the values that `SusceptibilityAnalyzer` logs, Keras does not know which are better.
+    mode = "min" if monitor.startswith("emd_") else "auto"
     stopping = keras.callbacks.EarlyStopping(
-        monitor=monitor, patience=patience, restore_best_weights=True
+        monitor=monitor, patience=patience, mode=mode, restore_best_weights=True
     )
     if isinstance(train, tuple):
         data = dict(zip(("x", "y", "sample_weight"), train, strict=False), batch_size=batch_size)
@@ -165,7 +193,7 @@ def _first_images_and_labels(data, name):
                 f"Expected {name} as (images, labels) or (images, labels, weights). "
                 f"Received: a tuple of {len(data)}."
             )
-        images, labels = data[0], np.asarray(data[1])
+        images, labels = data[0], label_array(data[1], name)
         rows = len(keras.tree.flatten(images)[0])
         if rows == 0 or rows != len(labels):
             raise ValueError(
@@ -175,14 +203,27 @@ def _first_images_and_labels(data, name):
         if not all(map(_is_finite, keras.tree.flatten(images))):
             raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
         return keras.tree.map_structure(lambda x: x[:8], images), labels
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"Expected {name} as data that can be read more than once. "
+            f"Received: {type(data).__name__}."
+        )
+    refuse_endless(data)
     batch = data[0] if isinstance(data, keras.utils.PyDataset) else next(iter(data), None)
     if not isinstance(batch, (tuple, list)) or len(batch) < 2:
         raise ValueError(
             f"Expected {name} to yield batches (images, labels). "
             f"Received: {'an empty dataset' if batch is None else type(batch).__name__}."
         )
-    images = keras.tree.map_structure(lambda x: x[:8], batch[0])
-    return images, keras.ops.convert_to_numpy(batch[1])
+    # NumPy, since the dataset of one backend may serve the model of another.
+    images = keras.tree.map_structure(to_numpy, batch[0])
+    labels = to_numpy(batch[1])
+    if labels.ndim == 0:
+        raise ValueError(
+            f"Expected {name} to yield batches (images, labels). "
+            "Received: single images; batch the dataset."
+        )
+    return keras.tree.map_structure(lambda x: x[:8], images), label_array(labels, name)
 
 
 def _is_finite(images):
@@ -190,10 +231,10 @@ def _is_finite(images):
     return not np.issubdtype(images.dtype, np.inexact) or bool(np.isfinite(images).all())
 
 
-def _cross_entropy(model, images, labels):
+def _cross_entropy(model, images, labels, name):
     """The cross-entropy loss for integer or one-hot labels and for scores or logits."""
     predict_without_slow_jit(model)
-    outputs = model.predict_on_batch(images)
+    outputs = predict_batch(model, images)
     if outputs.ndim != 2:
         raise ValueError(
             "Expected a model with outputs (images, classes), or a loss that fits it. "
@@ -201,18 +242,15 @@ def _cross_entropy(model, images, labels):
         )
     bounded = bool((outputs >= 0).all() and (outputs <= 1).all())
     if outputs.shape[1] == 1:
+        validate_classes(labels, 2, name)
         return keras.losses.BinaryCrossentropy(from_logits=not bounded)
     from_logits = not (bounded and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
     if labels.ndim == 2 and labels.shape[1] > 1:
         if labels.shape[1] != outputs.shape[1]:
             raise ValueError(
-                f"Expected one-hot labels for {outputs.shape[1]} classes. "
+                f"Expected one-hot labels for {outputs.shape[1]} classes in {name}. "
                 f"Received: labels of shape {labels.shape}."
             )
         return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
-    if labels.min() < 0 or labels.max() >= outputs.shape[1]:
-        raise ValueError(
-            f"Expected labels from 0 to {outputs.shape[1] - 1}. "
-            f"Received: {labels.min()} to {labels.max()}."
-        )
+    validate_classes(labels, outputs.shape[1], name)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)

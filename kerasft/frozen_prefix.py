@@ -7,7 +7,7 @@ import re
 import keras
 import numpy as np
 
-from kerasft.backend import predict_without_slow_jit
+from kerasft.backend import predict_batch, predict_without_slow_jit
 from kerasft.layers import PartiallyTrainable
 from kerasft.sublayers import sublayers
 
@@ -200,7 +200,7 @@ def _count(images):
 def _batch_at_cut(split, images, start, batch_size):
     batch = keras.tree.map_structure(lambda x: x[start : start + batch_size], images)
     # `predict` would keep a second copy of all outputs.
-    return keras.tree.flatten(split.prefix.predict_on_batch(batch))
+    return keras.tree.flatten(predict_batch(split.prefix, batch))
 
 
 def _row_at_cut(split, images, batch_size):

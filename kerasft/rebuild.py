@@ -56,6 +56,8 @@ def rebuild(model, convert, give_back=False):
         clone = keras.models.clone_model(
             model, input_tensors=_named_inputs(model), clone_function=copy_layer
         )
+        # Keras gives it the global policy, and scales the loss by the model's.
+        clone.dtype_policy = model.dtype_policy
         if type(clone) is not type(model):
             return stand_in(clone, model)
         if isinstance(model, StandIn):

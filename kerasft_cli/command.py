@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 
 import click
@@ -33,7 +34,11 @@ def _image_options(command):
 
 def _seed_option(command):
     return click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        help="Random seed.",
     )(command)
 
 
@@ -69,13 +74,14 @@ def _unpaired_options(command):
 def _out_options(default=None):
     def decorate(command):
         command = click.option("--force", is_flag=True, help=_EXISTING_OUT)(command)
+        # A default of `None` would be taken for a value by recent Click.
+        needed = {"required": True} if default is None else {"default": default}
         return click.option(
             "--out",
             metavar="DIR",
-            required=default is None,
-            default=default,
             show_default=default is not None,
             help="Folder to write to.",
+            **needed,
         )(command)
 
     return decorate
@@ -405,18 +411,43 @@ def main(arguments=None):
     """
     # Python code of TensorFlow obeys this; its native code is quieted later.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Names of files, and signs that a terminal cannot show, do not end a command.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(arguments, prog_name="kerasft", standalone_mode=False)
     except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # Click 8.1 does not have it.
+            print(error.format_message(), file=sys.stderr)
+            sys.exit(2)
         _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted; no file was left half-written.", file=sys.stderr)
         sys.exit(130)
     except (ValueError, TypeError, OSError, MemoryError) as error:
         _fail(str(error) or type(error).__name__)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        _fail(
+            "Expected a model and a batch that fit memory. Received: "
+            f"{str(error).strip().partition(chr(10))[0][:200]}; a smaller --batch-size may help, "
+            "where the command has one."
+        )
     sys.exit(status or 0)
 
 
+def _is_out_of_memory(error):
+    """Whether TensorFlow, JAX or PyTorch found no memory; each has errors of its own."""
+    name = type(error).__name__
+    return name in ("ResourceExhaustedError", "OutOfMemoryError") or (
+        name == "XlaRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
+    )
+
+
 def _fail(message):
-    print(f"Error: {' '.join(message.split())}", file=sys.stderr)
+    # Keras writes in bold; names of files may hold what a terminal obeys.
+    line = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", message).split())
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print(f"Error: {''.join(shown)}", file=sys.stderr)
     sys.exit(2)

@@ -319,7 +319,7 @@ def frozen_slices(model):
         if isinstance(layer, PartiallyTrainable):
             frozen = [i for i in range(layer.filters) if i not in layer.trainable_filters]
             parts = [layer.kernel] if layer.bias is None else [layer.kernel, layer.bias]
-            kept[path] = [part.numpy()[..., frozen].tobytes() for part in parts]
+            kept[path] = [keras.ops.convert_to_numpy(part)[..., frozen].tobytes() for part in parts]
         elif not isinstance(layer, keras.Model):
             kept[path] = [w.numpy().tobytes() for w in layer.weights]
     return kept

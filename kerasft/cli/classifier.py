@@ -2,12 +2,15 @@
 
 import dataclasses
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
 
 from kerasft.datasets import load_image_folder
 from kerasft.evaluation import predict_classes
+from kerasft.frozen_prefix import free_memory
+from kerasft.training_checks import validate_weights
 
 # Pixel ranges by their names on the command line: offset and scale of 0–255.
 _PIXELS = {"0..255": (0.0, 1.0), "0..1": (0.0, 1 / 255), "-1..1": (-1.0, 2 / 255)}
@@ -50,8 +53,12 @@ class Classifier:
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
             raise ValueError(
                 "Expected a model with one image as input and one output. Received: "
-                f"{path} with inputs {[tuple(x.shape) for x in inputs]}."
+                f"{path} with inputs {[tuple(x.shape) for x in inputs]} and outputs "
+                f"{[tuple(x.shape) for x in outputs]}."
             )
+        if inputs[0].dtype == "string":
+            raise ValueError(f"Expected a model that takes numbers. Received: {path} with texts.")
+        validate_weights(model, path)
         _, height, width, channels = inputs[0].shape
         output = tuple(outputs[0].shape)
         if channels not in (1, 3, 4, None) or len(output) != 2 or output[1] is None:
@@ -155,6 +162,9 @@ def _load_model(path):
     if path.suffix not in (".keras", ".h5", ".hdf5") or not path.is_file():
         raise ValueError(f"Expected a .keras, .h5 or .hdf5 file. Received: {path}.")
     try:
+        # Of a file that may not be read Keras says that it is not there.
+        path.open("rb").close()
+        _refuse_zip_bomb(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras lets through whatever its readers raise.
         text = " ".join(str(error).split())
@@ -163,3 +173,13 @@ def _load_model(path):
         raise ValueError(
             f"Expected a Keras model file. Received: {path} ({text[:300]})."
         ) from error
+
+
+def _refuse_zip_bomb(path):
+    """Refuse an archive that unpacks to more than there is memory for."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            # Nothing beyond the size that an archive states is ever unpacked.
+            size = sum(item.file_size for item in archive.infolist())
+        if size > free_memory():
+            raise ValueError(f"it unpacks to {size / 2**30:,.0f} GiB, more than there is memory")

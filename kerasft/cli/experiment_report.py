@@ -30,7 +30,10 @@ def run(out):
             # An experiment that was stopped does not keep the others from being shown.
             console.print(f"Left out {name} of {label}: {error}", markup=False)
     for file in tables:
-        files += write_table1_outputs(file)
+        try:
+            files += write_table1_outputs(file)
+        except ValueError as error:
+            console.print(f"Left out table1 of {file.name}: {error}", markup=False)
     for label in sorted({label for _, label in found}):
         files.append(folder / f"claims-{label}.csv")
         write_whole(files[-1], claims(folder, label).to_csv(index=False).encode())

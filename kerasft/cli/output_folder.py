@@ -1,8 +1,17 @@
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
 import tempfile
+
+from kerasft.files import locked
+
+# Of 255 bytes that a file system allows; the rest is for the temporary folder beside it.
+_LONGEST_NAME = 240
+
+# A disk, a quota or a limit of the process.
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def check_output_folder(path, force):
@@ -13,10 +22,16 @@ def check_output_folder(path, force):
         force: Whether an existing one may be written into.
 
     Raises:
-        ValueError: It exists and `force` is not set, is a file, or its place
-            cannot be written to.
+        ValueError: It exists and `force` is not set, is a file or a broken
+            link, its name is too long, or its place cannot be written to.
     """
     path = pathlib.Path(path)
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > _LONGEST_NAME:
+        raise ValueError(
+            f"Expected an output folder with a name of at most {_LONGEST_NAME} bytes. "
+            f"Received: one of {longest}."
+        )
     if path.is_dir() and not force:
         raise ValueError(
             f"Expected an output folder that does not exist yet. Received: {path}; "
@@ -24,8 +39,12 @@ def check_output_folder(path, force):
         )
     if path.exists() and not path.is_dir():
         raise ValueError(f"Expected an output folder. Received: {path}, which is a file.")
-    place = path if path.exists() else _existing_parent(path)
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+    if path.is_symlink() and not path.exists():
+        raise ValueError(f"Expected an output folder. Received: {path}, a link that leads nowhere.")
+    place = _place(path)
+    effective = os.access in os.supports_effective_ids
+    writable = os.access(place, os.W_OK | os.X_OK, effective_ids=effective)
+    if not place.is_dir() or not writable:
         raise ValueError(f"Expected a place that can be written to. Received: {place}.")
 
 
@@ -33,9 +52,10 @@ def check_output_folder(path, force):
 def output_folder(path, force):
     """Write the files of a result all together or not at all.
 
-    Gives a temporary folder beside the output folder; when the block ends
-    well it takes the output folder's place, and when it fails or is
-    interrupted it is removed. An existing output folder keeps its other files.
+    Gives a temporary folder beside the output folder, or in it where it exists;
+    when the block ends well it takes the output folder's place, and when it
+    fails or is interrupted it is removed. An existing output folder keeps its
+    other files. A second process waits until the first has written.
 
     Args:
         path: The output folder.
@@ -45,8 +65,18 @@ def output_folder(path, force):
         `pathlib.Path` of the folder to write into.
     """
     check_output_folder(path, force)
-    path = pathlib.Path(path)
-    staging = pathlib.Path(tempfile.mkdtemp(dir=_existing_parent(path), prefix=f".{path.name}."))
+    path = pathlib.Path(path).absolute()
+    while True:
+        place = _place(path)
+        with locked(place / path.name, wait=True):
+            # Another process may have made the folder in the meantime.
+            if place == _place(path):
+                yield from _staged(path, place, force)
+                return
+
+
+def _staged(path, place, force):
+    staging = pathlib.Path(tempfile.mkdtemp(dir=place, prefix=f".{path.name}."))
     try:
         yield staging
         # mkdtemp makes folders private; give the usual permissions.
@@ -61,10 +91,22 @@ def output_folder(path, force):
             staging.rmdir()
         else:
             os.rename(staging, path)
-    except BaseException:
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(
+            f"Expected room for the results in {place}. Received: {error.strerror or error}; "
+            "nothing was written."
+        ) from error
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        raise
 
 
-def _existing_parent(path):
-    return next(parent for parent in path.absolute().parents if parent.exists())
+def _place(path):
+    """Where to write before all is complete.
+
+    In an existing folder itself: that may be another file system than its
+    parent, which may not be writable either.
+    """
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.exists())

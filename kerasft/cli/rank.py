@@ -1,9 +1,11 @@
 import pathlib
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
+from kerasft.cli.csv_table import csv_table
 from kerasft.cli.names import split_names
 from kerasft.cli.output_folder import check_output_folder, output_folder
 from kerasft.cli.pairs import find_pairs
@@ -63,7 +65,7 @@ def run(
         )
     with output_folder(out, force) as staging:
         ranking.save(staging / "ranking.json")
-        ranking.to_frame().to_csv(staging / "ranking.csv", index=False)
+        (staging / "ranking.csv").write_bytes(csv_table(ranking.to_frame()))
     _print(ranking, unpaired, len(folder.images))
     Console().print(
         f"Wrote {pathlib.Path(out)}/ranking.csv and ranking.json", markup=False, soft_wrap=True
@@ -87,5 +89,5 @@ def _print(ranking, unpaired, images):
         share = "no votes" if counts is None else f"{counts[top].sum() / counts.sum():.0%}"
         listed = " ".join(map(str, top[:12])) + (" …" if len(top) > 12 else "")
         settled = () if layer.confidence is None else (f"{layer.confidence:.1%}",)
-        table.add_row(name, str(len(layer.order)), listed, share, *settled)
+        table.add_row(escape(name), str(len(layer.order)), listed, share, *settled)
     Console().print(table)

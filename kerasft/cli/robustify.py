@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import kerasft
 from kerasft.cli.classifier import Classifier
+from kerasft.cli.csv_table import csv_table
 from kerasft.cli.names import split_names
 from kerasft.cli.output_folder import check_output_folder, output_folder
 from kerasft.cli.robustify_images import RobustifyImages
@@ -103,8 +105,8 @@ def run(
     with output_folder(out, force) as staging:
         tuned.model.save(staging / "robust.keras")
         ranking.save(staging / "ranking.json")
-        ranking.to_frame().to_csv(staging / "ranking.csv", index=False)
-        results.to_csv(staging / "results.csv", index=False)
+        (staging / "ranking.csv").write_bytes(csv_table(ranking.to_frame()))
+        (staging / "results.csv").write_bytes(csv_table(results))
         pd.DataFrame(tuned.history.history).rename_axis("epoch").to_csv(staging / "history.csv")
         (staging / "report.html").write_text(render_report(report), encoding="utf-8")
     _print_summary(results, report, out)
@@ -162,7 +164,7 @@ def _report(images, ranking, tuned, results, *, model_name, distortion, paired, 
 
 
 def _print_summary(results, report, out):
-    table = Table(title=report.title, title_justify="left")
+    table = Table(title=escape(report.title), title_justify="left")
     table.add_column("test images")
     for column in ("count", "before", "after"):
         table.add_column(column, justify="right")

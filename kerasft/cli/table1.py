@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
@@ -104,7 +105,7 @@ def _print(summary, distortion, files):
         table.add_row(
             f"{row.features}, {row.metric}",
             str(row.exemplars),
-            row.layer,
+            escape(row.layer),
             f"{row.matches:.1f} of {row.selected}",
             "" if math.isnan(row.low) else f"{row.low:.1f} – {row.high:.1f}",
             f"{row.chance:.1f}",

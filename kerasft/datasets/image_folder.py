@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -54,7 +55,8 @@ def list_image_folder(folder, classes=None):
         FileNotFoundError: The folder does not exist.
         NotADirectoryError: It is a file.
         ValueError: It has no class subfolders, no images, or not the
-            `classes` named.
+            `classes` named, a folder in it cannot be read, or the name of a
+            class is no text.
     """
     folder = pathlib.Path(folder)
     if not folder.exists():
@@ -63,12 +65,22 @@ def list_image_folder(folder, classes=None):
         )
     if not folder.is_dir():
         raise NotADirectoryError(f"Expected an image folder. Received: {folder}, which is a file.")
-    found = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    try:
+        held = list(folder.iterdir())
+    except OSError as error:
+        raise _unreadable(error) from error
+    found = sorted(p.name for p in held if p.is_dir() and not p.name.startswith("."))
+    # Class names are written to reports and tables.
+    nameless = [name for name in found if not _is_text(name)]
+    if nameless:
+        raise ValueError(
+            f"Expected class folders with names in UTF-8. Received: {nameless[0]!r} in {folder}."
+        )
     if not found:
-        held = "no files" if not any(folder.iterdir()) else "files but no subfolder"
+        kind = "files but no subfolder" if held else "no files"
         raise ValueError(
             f"Expected one subfolder per class in {folder} (folder/class/image.jpg). "
-            f"Received a folder with {held}."
+            f"Received a folder with {kind}."
         )
     names = tuple(found if classes is None else classes)
     if len(set(names)) != len(names):
@@ -81,7 +93,8 @@ def list_image_folder(folder, classes=None):
     paths, labels = [], []
     for label, name in enumerate(names):
         files = []
-        for parent, directories, entries in os.walk(folder / name):
+        # By itself `os.walk` passes over what it may not read.
+        for parent, directories, entries in os.walk(folder / name, onerror=_refuse):
             directories[:] = [d for d in directories if not d.startswith(".")]
             files.extend(
                 pathlib.Path(parent, entry).relative_to(folder).as_posix()
@@ -153,8 +166,15 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
             )
         files, labels = list(paths), [label_of[path] for path in paths]
 
+    # Pillow warns of large photographs and of damage beside the pixels.
+    with warnings.catch_warnings(action="ignore"):
+        images = _read_images(folder, files, _MODES[channels], image_size)
+    return ImageFolder(images, np.asarray(labels, "int64"), names, tuple(files))
+
+
+def _read_images(folder, files, mode, image_size):
     def read(path):
-        return _read_image(folder / path, _MODES[channels], image_size)
+        return _read_image(folder / path, mode, image_size)
 
     first = read(files[0])
     images = np.empty((len(files), *first.shape), "uint8")
@@ -172,7 +192,7 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
                     f"{image.shape[1]}×{image.shape[0]} pixels."
                 )
             images[i] = image
-    return ImageFolder(images, np.asarray(labels, "int64"), names, tuple(files))
+    return images
 
 
 def save_image_folder(folder, images, paths):
@@ -209,15 +229,37 @@ def save_image_folder(folder, images, paths):
         keras.utils.save_img(target, image, data_format="channels_last", scale=False)
 
 
+def _unreadable(error):
+    return ValueError(
+        f"Expected a folder that can be read. Received: {error.filename} ({error.strerror})."
+    )
+
+
+def _refuse(error):
+    raise _unreadable(error) from error
+
+
+def _is_text(name):
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_image(path, mode, image_size):
     try:
+        if path.exists() and not path.is_file():
+            # Reading a pipe would wait for ever.
+            raise ValueError("no regular file")
         with Image.open(path) as file:
             image = _with_eight_bits(file).convert(mode)
         if image_size is not None:
             height, width = image_size
             image = image.resize((width, height), Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # The class alone where Pillow's message would repeat a memory address.
+    except MemoryError:
+        raise
+    except Exception as error:  # A damaged file raises nearly anything.
         raise ValueError(
             f"Expected a readable image. Received: {path} ({type(error).__name__}: "
             f"{_first_line(error)})."

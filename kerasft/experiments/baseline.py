@@ -74,7 +74,8 @@ def train_baseline(baseline, store, cache):
         accuracies of every epoch.
 
     Raises:
-        ValueError: Another process is training it.
+        ValueError: Another process is training it, or what was written down of
+            a training that was stopped is damaged.
     """
     path = pathlib.Path(cache) / f"{baseline.name(store)}.keras"
     if not path.exists():
@@ -86,7 +87,7 @@ def train_baseline(baseline, store, cache):
 
 def _train(baseline, store, path):
     log_file = path.with_suffix(".json")
-    log = json.loads(log_file.read_text()) if log_file.exists() else {"epochs": []}
+    log = _read_log(log_file) if log_file.exists() else {"epochs": []}
     epochs = log["epochs"]
 
     def checkpoint(epoch):
@@ -97,10 +98,7 @@ def _train(baseline, store, path):
         epochs = []
     keras.utils.set_random_seed(baseline.seed)
     if epochs:
-        model = keras.saving.load_model(checkpoint(len(epochs)))
-        # Not kept in the file.
-        for state, value in zip(_dropout_states(model), log.get("dropout", ()), strict=False):
-            state.assign(value)
+        model = _resume(checkpoint(len(epochs)), log)
     else:
         model = NETWORKS[baseline.network](store.classes, store.image_shape)
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -135,6 +133,37 @@ def _train(baseline, store, path):
     staging.replace(path)
     for epoch in range(1, len(epochs) + 1):
         checkpoint(epoch).unlink(missing_ok=True)
+
+
+def _read_log(file):
+    try:
+        log = json.loads(file.read_text(encoding="utf-8"))
+        for epoch in log["epochs"]:
+            if not isinstance(epoch["val_loss"], float):
+                raise ValueError("a loss is no number")
+        return log
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged(file, error) from error
+
+
+def _resume(checkpoint, log):
+    """The network after the last epoch that was written down."""
+    try:
+        model = keras.saving.load_model(checkpoint)
+        # Not kept in the file.
+        for state, value in zip(_dropout_states(model), log.get("dropout", ()), strict=False):
+            state.assign(value)
+        return model
+    except Exception as error:  # Keras lets through whatever its readers raise.
+        raise _damaged(checkpoint, error) from error
+
+
+def _damaged(file, error):
+    return ValueError(
+        f"Expected what a training that was stopped wrote in {file}. Received: "
+        f"{type(error).__name__} ({str(error)[:300]}); remove the file and the training starts "
+        "anew."
+    )
 
 
 def _dropout_states(model):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kerasft.experiments import figure4, figure5, figure6, overlap
-from kerasft.experiments.results_file import ResultsFile
+from kerasft.experiments.results_file import ResultsFile, results_of
 from kerasft.experiments.summary import mean_intervals, with_interval
 from kerasft.experiments.verdict import HOLDS, NOT, OPEN, PARTLY, judge_difference
 
@@ -49,7 +49,10 @@ def claims(folder, label):
         for name in sorted({file.format(label=label) for *_, file, _ in _CLAIMS})
         if (folder / name).exists()
     }
-    networks = {name: set(table["model_sha256"]) for name, table in tables.items()}
+    networks = {}
+    for name, table in tables.items():
+        with results_of("an experiment", folder / name):
+            networks[name] = set(table["model_sha256"])
     if len(set.union(set(), *networks.values())) > 1:
         raise ValueError(
             f"Expected runs of one network in {folder}. Received: "
@@ -61,7 +64,8 @@ def claims(folder, label):
         ours, verdict = "no runs", OPEN
         if name in tables:
             try:
-                ours, verdict = judge(tables[name])
+                with results_of("an experiment", folder / name):
+                    ours, verdict = judge(tables[name])
             except ValueError as error:  # Summaries refuse what is not complete.
                 ours = str(error)
         rows.append(

@@ -205,9 +205,7 @@ class _Table:
         for path in files:
             if path.stem not in keys:
                 continue
-            content = json.loads(path.read_text())
-            for row in content["rows"]:
-                row = {**content["configuration"], **self._settings, **row, **content["provenance"]}
+            for row in _rows_of_run(path, self._settings):
                 new.append({"run": path.stem, **{name: _text(row[name]) for name in row}})
         if new:
             rows = pd.concat([self._rows, pd.DataFrame(new)]).fillna("")
@@ -231,6 +229,20 @@ class _Table:
     def of(self, keys):
         """The rows of these runs, with numbers as numbers."""
         return typed(self._rows[self._rows["run"].isin(keys)])
+
+
+def _rows_of_run(path, settings):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            {**content["configuration"], **settings, **row, **content["provenance"]}
+            for row in content["rows"]
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f"Expected the rows of a finished run in {path}. Received: {type(error).__name__} "
+            f"({error}); remove the file and the run is repeated."
+        ) from error
 
 
 def _text(value):

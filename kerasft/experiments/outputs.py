@@ -4,7 +4,7 @@ import io
 
 from kerasft.chart_style import chart_style
 from kerasft.experiments.catalogue import EXPERIMENTS
-from kerasft.experiments.results_file import ResultsFile
+from kerasft.experiments.results_file import ResultsFile, results_of
 from kerasft.files import write_whole
 
 
@@ -38,11 +38,12 @@ def write_outputs(name, label, folder):
     experiment = EXPERIMENTS[name]
     runs = runs_file(name, label, folder)
     rows = ResultsFile(runs).table()
-    contents = {
-        "summary.csv": experiment.summarise(rows).to_csv(index=False).encode(),
-        "svg": svg(experiment.draw, rows),
-        "md": _text(name, label, runs.name, rows).encode(),
-    }
+    with results_of(name, runs):
+        contents = {
+            "summary.csv": experiment.summarise(rows).to_csv(index=False).encode(),
+            "svg": svg(experiment.draw, rows),
+            "md": _text(name, label, runs.name, rows).encode(),
+        }
     files = []
     for ending, content in contents.items():
         files.append(folder / f"{name}-{label}.{ending}")

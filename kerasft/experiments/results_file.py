@@ -1,3 +1,4 @@
+import contextlib
 import io
 import pathlib
 
@@ -52,6 +53,11 @@ class ResultsFile:
             raise ValueError(
                 f"Expected a table of results in {self.path}. Received: {error}."
             ) from error
+        if not isinstance(rows.index, pd.RangeIndex):
+            raise ValueError(
+                f"Expected as many fields in each line of {self.path} as in the first. Received: "
+                "more."
+            )
         if "run" in rows:
             counts = rows["run"].value_counts()
             short = counts.index[counts < counts.max()]
@@ -87,6 +93,26 @@ class ResultsFile:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, rows.to_csv(index=False).encode())
+
+
+@contextlib.contextmanager
+def results_of(name, path):
+    """Tell of columns and values that are missing while results are worked on.
+
+    Args:
+        name: Of the experiment.
+        path: The file that the results are of.
+
+    Raises:
+        ValueError: They are not what the experiment writes.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"Expected the results of {name} in {path}. Received: others "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def typed(rows):

@@ -1,7 +1,7 @@
 """Table 1 as a summary, a figure and a short text."""
 
 from kerasft.experiments.outputs import svg
-from kerasft.experiments.results_file import ResultsFile
+from kerasft.experiments.results_file import ResultsFile, results_of
 from kerasft.experiments.table1 import summarise_table1
 from kerasft.files import write_whole
 
@@ -20,11 +20,12 @@ def write_table1_outputs(file):
         ValueError: A damaged file.
     """
     rows = ResultsFile(file).table()
-    contents = {
-        ".summary.csv": summarise_table1(rows).to_csv(index=False).encode(),
-        ".svg": svg(draw, rows),
-        ".md": _text(file, rows).encode(),
-    }
+    with results_of("table1", file):
+        contents = {
+            ".summary.csv": summarise_table1(rows).to_csv(index=False).encode(),
+            ".svg": svg(draw, rows),
+            ".md": _text(file, rows).encode(),
+        }
     for suffix, content in contents.items():
         write_whole(file.with_suffix(suffix), content)
     return [file.with_suffix(suffix) for suffix in contents]

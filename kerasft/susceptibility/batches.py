@@ -75,6 +75,23 @@ def stream_batches(data, batch_size, order=None):
         yield keras.tree.map_structure(lambda *parts: np.concatenate(parts), *held)
 
 
+def refuse_endless(data):
+    """Refuse a dataset that says of itself that it never ends.
+
+    Raises:
+        ValueError: It does.
+    """
+    if isinstance(data, keras.utils.PyDataset):
+        endless = data.num_batches is None
+    else:
+        # How `tf.data.Dataset` says that it repeats for ever.
+        endless = hasattr(data, "cardinality") and int(data.cardinality()) == -1
+    if endless:
+        raise ValueError(
+            f"Expected a dataset of images that ends. Received: an endless {type(data).__name__}."
+        )
+
+
 def to_numpy(x):
     """A tensor of any kind as a NumPy array."""
     return x if isinstance(x, np.ndarray) else keras.ops.convert_to_numpy(x)

@@ -8,6 +8,7 @@ import numpy as np
 from kerasft.layer_lookup import find_convolution, named_layers
 from kerasft.progress import track
 from kerasft.susceptibility.feature_maps import FeatureMaps
+from kerasft.susceptibility.model_input import validate_numbers
 
 
 def validate_exemplar_options(features, metric):
@@ -50,9 +51,10 @@ def validate_images(images, name="images"):
         name: What they are, for the error.
 
     Raises:
-        ValueError: Wrong shape, no images, NaN or infinity.
+        ValueError: No numbers, wrong shape, no images, NaN or infinity.
     """
     images = keras.ops.convert_to_numpy(images) if not isinstance(images, np.ndarray) else images
+    validate_numbers(images, name)
     if images.ndim != 4 or 0 in images.shape:
         raise ValueError(
             f"Expected {name} of shape (images, height, width, channels), at least one. "

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from kerasft.backend import default_jit_compile
+from kerasft.backend import default_jit_compile, predict_batch
 from kerasft.layer_lookup import named_layers
 from kerasft.rebuild import is_wired_by_keras
 
@@ -85,8 +85,9 @@ class FeatureMaps(keras.Model):
             Dictionary from name to a list of arrays `(images, height, width,
             filters)`, one for each time the model calls the layer.
         """
-        outputs = self.predict_on_batch(images)
-        return {name: [np.asarray(maps) for maps in calls] for name, calls in outputs.items()}
+        outputs = predict_batch(self, images)
+        # In the order asked for: JAX sorts what compiled functions return.
+        return {name: [np.asarray(maps) for maps in outputs[name]] for name in self.chains}
 
 
 def _prefix(model, layers):
@@ -105,7 +106,7 @@ def _prefix(model, layers):
     ]
     try:
         # A Sequential model has no `input` while no other model calls it.
-        inputs = model.inputs if isinstance(model, keras.Sequential) else model.input
+        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
         prefix = keras.Model(inputs, [layer.output for layer in holders])
         return prefix if _is_part(prefix, model) else model
     except (ValueError, AttributeError, KeyError, NotImplementedError):

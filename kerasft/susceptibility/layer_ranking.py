@@ -65,6 +65,9 @@ class LayerRanking:
             ValueError, TypeError, KeyError: Not what `to_json` returns.
         """
         counts, pairs, confidence = item["borda_counts"], item["pairs"], item.get("confidence")
+        # NumPy makes numbers of texts and of truth values too.
+        if not all(type(value) in (int, float) for value in item["mean_distance"]):
+            raise ValueError("distances are not a list of numbers of at least 0")
         mean = np.asarray(item["mean_distance"], "float64")
         whole = [pairs, *(counts or ())]
         if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**63 for n in whole):

@@ -3,6 +3,7 @@
 import numbers
 
 import keras
+import numpy as np
 
 
 def validate_model(model, batch_size):
@@ -25,8 +26,25 @@ def validate_model(model, batch_size):
         )
 
 
+def validate_numbers(images, name):
+    """Refuse arrays of texts, complex numbers or objects.
+
+    Args:
+        images: A structure of arrays.
+        name: What they are, for the error.
+
+    Raises:
+        ValueError: Such an array.
+    """
+    for array in keras.tree.flatten(images):
+        # Of bfloat16 NumPy says only that it is some void.
+        kind = getattr(array, "dtype", None)
+        if isinstance(kind, np.dtype) and (kind.kind not in "biufV" or kind.names):
+            raise ValueError(f"Expected {name} of numbers. Received: dtype {kind}.")
+
+
 def validate_model_input(model, images, name):
-    """Refuse arrays that a model with one input cannot take.
+    """Refuse arrays that are no numbers, or that a model with one input cannot take.
 
     Args:
         model: A `keras.Model`.
@@ -34,8 +52,10 @@ def validate_model_input(model, images, name):
         name: What they are, for the error.
 
     Raises:
-        ValueError: Another shape, or several arrays.
+        ValueError: Another shape, several arrays, or texts, complex numbers
+            or objects.
     """
+    validate_numbers(images, f"{name} images")
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1:
         return

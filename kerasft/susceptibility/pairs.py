@@ -5,8 +5,14 @@ import inspect
 import keras
 import numpy as np
 
-from kerasft.susceptibility.batches import count_rows, is_arrays, stream_batches, to_numpy
-from kerasft.susceptibility.model_input import validate_model_input
+from kerasft.susceptibility.batches import (
+    count_rows,
+    is_arrays,
+    refuse_endless,
+    stream_batches,
+    to_numpy,
+)
+from kerasft.susceptibility.model_input import validate_model_input, validate_numbers
 
 _ORDER_SEED = 0
 
@@ -92,7 +98,7 @@ def stream_pairs(clean, distorted, batch_size, order=None):
             does not end.
     """
     for data in (clean, distorted):
-        _refuse_endless(data)
+        refuse_endless(data)
     batches = stream_batches(clean, batch_size, order)
     if _is_function(distorted):
         pairs = _distort(batches, distorted, order)
@@ -162,18 +168,6 @@ def _zip(clean, distorted):
         yield clean_batch, distorted_batch
 
 
-def _refuse_endless(data):
-    if isinstance(data, keras.utils.PyDataset):
-        endless = data.num_batches is None
-    else:
-        # How `tf.data.Dataset` says that it repeats for ever.
-        endless = hasattr(data, "cardinality") and int(data.cardinality()) == -1
-    if endless:
-        raise ValueError(
-            f"Expected a dataset of images that ends. Received: an endless {type(data).__name__}."
-        )
-
-
 def _validate(clean, distorted):
     shapes = [[x.shape for x in keras.tree.flatten(batch)] for batch in (clean, distorted)]
     if shapes[0] != shapes[1]:
@@ -182,6 +176,7 @@ def _validate(clean, distorted):
             f"batches {', '.join(map(str, shapes[0]))} and {', '.join(map(str, shapes[1]))}."
         )
     for name, batch in (("clean", clean), ("distorted", distorted)):
+        validate_numbers(batch, f"{name} images")
         if not all(_is_finite(x) for x in keras.tree.flatten(batch)):
             raise ValueError(
                 f"Expected finite pixels. Received: {name} images with NaN or infinity."

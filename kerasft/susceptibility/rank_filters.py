@@ -194,7 +194,7 @@ class Ranker:
             validate_model_input(self.model, images, name)
         if self._feature_distances is not None:
             result = predict_batch(self._feature_distances, (clean, distorted))
-            result = {name: matrix.astype("float64") for name, matrix in result.items()}
+            result = {name: result[name].astype("float64") for name in self.layers}
         else:
             clean_maps = self._feature_maps.compute(clean)
             distorted_maps = self._feature_maps.compute(distorted)

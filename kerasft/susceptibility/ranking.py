@@ -2,6 +2,7 @@
 
 import json
 import numbers
+import reprlib
 import zlib
 from collections.abc import Mapping
 
@@ -219,8 +220,14 @@ class FilterRanking(Mapping):
             FileNotFoundError: No such file.
             ValueError: Not a ranking, or one of another version.
         """
-        with open(path, "rb") as file:
-            content = file.read()
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"Expected a file that FilterRanking.save wrote. Received: {path}, which does not "
+                "exist."
+            ) from None
         try:
             return cls({name: LayerRanking.from_json(item) for name, item in _layers_of(content)})
         except (
@@ -239,17 +246,21 @@ class FilterRanking(Mapping):
 def _selection_size(layer, fraction, count, threshold):
     filters = len(layer.order)
     if threshold is not None:
-        if not np.isfinite(threshold):
-            raise ValueError(f"Expected a finite threshold. Received: {threshold}.")
+        if not _is_number(threshold) or not np.isfinite(threshold):
+            raise ValueError(f"Expected a finite threshold. Received: {threshold!r}.")
         return int((layer.mean_distance > threshold).sum())
     if count is not None:
         whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
         if not whole or not 1 <= count <= filters:
             raise ValueError(f"Expected a count from 1 to {filters}. Received: {count!r}.")
         return int(count)
-    if not 0 < fraction <= 1:
-        raise ValueError(f"Expected a fraction over 0 and at most 1. Received: {fraction}.")
+    if not _is_number(fraction) or not 0 < fraction <= 1:
+        raise ValueError(f"Expected a fraction over 0 and at most 1. Received: {fraction!r}.")
     return fraction_size(filters, fraction)
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real)
 
 
 def fraction_size(filters, fraction=FRACTION):
@@ -259,7 +270,15 @@ def fraction_size(filters, fraction=FRACTION):
 
 
 def _layers_of(content):
-    data = json.loads(content)
+    data = json.loads(content, object_pairs_hook=_without_repetition)
     if data["format"] != _FORMAT:
-        raise ValueError(f"its format is {data['format']!r}")
+        raise ValueError(f"its format is {reprlib.repr(data['format'])}")
     return data["layers"].items()
+
+
+def _without_repetition(pairs):
+    """An object of JSON; of a key that is repeated only the last would be seen."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key is repeated")
+    return result

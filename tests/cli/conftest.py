@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from command_runner import kerasft  # noqa: F401, a fixture
 
 from kerasft.backend import default_jit_compile
 from kerasft.datasets import digits, save_image_folder
 from kerasft.distortions import GaussianBlur
 from kerasft.models import cifar10_cnn
-from kerasft_cli.command import main
 
 
 @pytest.fixture(scope="session")
@@ -39,16 +39,3 @@ def folders(tmp_path_factory):
         rows = np.asarray(rows)
         save_image_folder(root / name, source[rows], [f"{labels[i]}/{i}.png" for i in rows])
     return root
-
-
-@pytest.fixture
-def kerasft(capsys):
-    """Run the command; gives its status, output and error output."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run

@@ -63,7 +63,7 @@ def make_pair(partial_class, shape, arguments, filters):
     inputs = np.random.default_rng(1).normal(size=(2, *shape)).astype("float32")
     if conv.data_format == "channels_first":
         inputs = np.moveaxis(inputs, -1, 1)
-    inputs = tf.constant(inputs)
+    inputs = keras.ops.convert_to_tensor(inputs)
     try:
         conv(inputs)
     except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
@@ -72,6 +72,8 @@ def make_pair(partial_class, shape, arguments, filters):
 
 
 def differentiate(layer, inputs):
+    if keras.backend.backend() == "jax":
+        return differentiate_with_jax(layer, inputs)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = layer(inputs)
@@ -80,6 +82,23 @@ def differentiate(layer, inputs):
     weights = [weight.value for weight in layer.trainable_weights]
     input_gradient, gradients = tape.gradient(loss, (inputs, weights))
     return outputs, input_gradient, [gradient.numpy() for gradient in gradients]
+
+
+def differentiate_with_jax(layer, inputs):
+    import jax
+
+    shape = layer.compute_output_shape(inputs.shape)
+    upstream = np.random.default_rng(3).normal(size=shape).astype("float32")
+
+    def loss(weights, inputs):
+        # Not `stateless_call`, which does not cast to the layer's dtype.
+        with keras.StatelessScope(zip(layer.trainable_variables, weights, strict=True)):
+            outputs = layer(inputs)
+        return (outputs * upstream).sum(), outputs
+
+    weights = [weight.value for weight in layer.trainable_weights]
+    (gradients, input_gradient), outputs = jax.grad(loss, (0, 1), has_aux=True)(weights, inputs)
+    return outputs, input_gradient, [np.asarray(gradient) for gradient in gradients]
 
 
 @layers

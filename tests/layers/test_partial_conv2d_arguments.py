@@ -160,7 +160,9 @@ CONVERSIONS = {
     "channels first": {"data_format": "channels_first"},
     "mixed_float16": {"dtype": "mixed_float16"},
     "bfloat16": {"dtype": "bfloat16"},
-    "float64": {"dtype": "float64"},
+    "float64": pytest.param(
+        {"dtype": "float64"}, marks=pytest.mark.tensorflow_only("JAX has float64 off")
+    ),
     "layer as activation": {"activation": keras.layers.LeakyReLU(0.3)},
     "frozen": {"trainable": False},
 }

@@ -68,7 +68,7 @@ def make_pair(filters, arguments, channels=4, **more):
     inputs = np.random.default_rng(1).normal(size=(2, 6, 7, channels))
     if conv.data_format == "channels_first":
         inputs = np.moveaxis(inputs, -1, 1)
-    inputs = tf.constant(inputs, conv.compute_dtype)
+    inputs = keras.ops.convert_to_tensor(inputs, conv.compute_dtype)
     try:
         conv(inputs)
     except tf.errors.UnimplementedError as error:
@@ -91,15 +91,41 @@ def differentiate(layer, inputs, *, mode="eager", watch=True):
         sources = {**weights, "inputs": inputs} if watch else weights
         return outputs, tape.gradient(loss, sources)
 
+    if keras.backend.backend() == "jax":
+        return differentiate_with_jax(layer, inputs, mode, watch)
     outputs, gradients = run(inputs)
     return outputs.numpy(), gradients.pop("inputs", None), gradients
+
+
+def differentiate_with_jax(layer, inputs, mode, watch):
+    import jax
+
+    if mode == "graph":
+        pytest.skip("JAX knows eager and XLA only")
+    names = [variable.name for variable in layer.trainable_variables]
+    shape = layer.compute_output_shape(inputs.shape)
+    upstream = np.random.default_rng(3).normal(size=shape)
+
+    def loss(weights, inputs):
+        # Not `stateless_call`, which does not cast to the layer's dtype.
+        with keras.StatelessScope(zip(layer.trainable_variables, weights, strict=True)):
+            outputs = layer(inputs)
+        return (outputs * upstream.astype(outputs.dtype)).sum(), outputs
+
+    gradient = jax.grad(loss, argnums=(0, 1) if watch else (0,), has_aux=True)
+    if mode == "xla":
+        gradient = jax.jit(gradient)
+    values = [variable.value for variable in layer.trainable_variables]
+    gradients, outputs = gradient(values, inputs)
+    input_gradient = gradients[1] if watch else None
+    return np.asarray(outputs), input_gradient, dict(zip(names, gradients[0], strict=True))
 
 
 def assert_same_gradients(filters, expected, received, **tolerance):
     assert sorted(received) == (sorted(expected) if len(list(filters)) else [])
     for name, gradient in received.items():
-        slices = expected[name].numpy()[..., sorted(filters)]
-        np.testing.assert_allclose(gradient.numpy(), slices, **tolerance)
+        slices = np.asarray(expected[name])[..., sorted(filters)]
+        np.testing.assert_allclose(np.asarray(gradient), slices, **tolerance)
 
 
 @table
@@ -137,7 +163,7 @@ def test_mixed_precision_gradients_are_those_of_conv2d(mode, name, policy, toler
     scale = {"atol": 10 * tolerance, "rtol": tolerance}
     np.testing.assert_allclose(same_outputs.astype(float), outputs.astype(float), **scale)
     np.testing.assert_allclose(
-        tf.cast(same_input_gradient, "float64"), tf.cast(input_gradient, "float64"), **scale
+        np.asarray(same_input_gradient, float), np.asarray(input_gradient, float), **scale
     )
     assert all(gradient.dtype == "float32" for gradient in same_gradients.values())
     assert_same_gradients(filters, gradients, same_gradients, **scale)
@@ -181,6 +207,7 @@ def reference(inputs, kernel, bias, upstream, *, strides, padding, dilation_rate
     return outputs + bias, input_gradient, kernel_gradient, upstream.sum(axis=(0, 1, 2))
 
 
+@pytest.mark.tensorflow_only("JAX has float64 off")
 @pytest.mark.parametrize(
     "name",
     [
@@ -233,6 +260,7 @@ def traced_operations(layer, inputs, watch):
     return needed
 
 
+@pytest.mark.tensorflow_only("looks into a graph of TensorFlow")
 @pytest.mark.parametrize("watch", [True, False])
 def test_the_kernel_gradient_is_computed_for_the_trainable_slice_alone(watch):
     _, layer, inputs = make_pair([1, 4], {})
@@ -243,6 +271,7 @@ def test_the_kernel_gradient_is_computed_for_the_trainable_slice_alone(watch):
     assert len(of_input) == watch
 
 
+@pytest.mark.tensorflow_only("shapes are always known in JAX")
 def test_a_batch_of_unknown_size_can_be_traced():
     _, layer, inputs = make_pair([1, 4], {"padding": "same"})
 

@@ -126,6 +126,7 @@ def test_frozen_filters_are_byte_identical_in_mixed_precision(policy, options):
     assert_only_chosen_moved(before, layer)
 
 
+@pytest.mark.tensorflow_only("JAX keeps weights to itself while an epoch runs")
 def test_training_follows_conv2d_whose_other_filters_are_put_back():
     model = make_model(activation="relu")
     twin = keras.Sequential(
@@ -137,7 +138,7 @@ def test_training_follows_conv2d_whose_other_filters_are_put_back():
     class PutBack(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             for variable, old in zip((conv.kernel, conv.bias), before, strict=True):
-                values = variable.numpy()
+                values = np.array(keras.ops.convert_to_numpy(variable))
                 values[..., FROZEN] = old[..., FROZEN]
                 variable.assign(values)
 
@@ -157,7 +158,10 @@ def test_toggling_trainable_never_unfreezes_the_frozen_part():
     before = weights_of(layer)
     layer.trainable = False
     assert layer.trainable_weights == []
-    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+    if keras.backend.backend() == "tensorflow":
+        with pytest.warns(UserWarning, match="does not have any trainable weights"):
+            train(model)
+    else:
         train(model)
     assert [part.tobytes() for part in weights_of(layer)] == [part.tobytes() for part in before]
 

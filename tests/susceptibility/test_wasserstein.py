@@ -180,6 +180,7 @@ def test_an_error_in_a_thread_is_not_lost(monkeypatch):
         wasserstein_distances(np.zeros((2, 3, 3, 2)), np.zeros((2, 3, 3, 2)))
 
 
+@pytest.mark.tensorflow_only("Keras runs a model uncompiled before it compiles it for JAX")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_tensors_of_a_compiled_function_stay_where_they_are(dtype):
     generator = np.random.default_rng(4)

@@ -1,0 +1,179 @@
+"""What fine-tuning asks of its settings, its model and its images, before it starts."""
+
+import numbers
+
+import keras
+import numpy as np
+
+from kerasft.layer_lookup import find_layer, named_layers
+from kerasft.susceptibility.batches import to_numpy
+from kerasft.susceptibility.model_input import validate_model_input
+from kerasft.susceptibility.ranking import FilterRanking
+
+
+def validate_settings(epochs, patience, batch_size, seed):
+    """Refuse numbers with which nothing can be trained.
+
+    Args:
+        epochs, batch_size: At least 1.
+        patience: At least 0.
+        seed: From 0 to 2³²−1, or `None`.
+
+    Raises:
+        ValueError: Others.
+    """
+    for name, value, least in (
+        ("epochs", epochs, 1),
+        ("patience", patience, 0),
+        ("batch_size", batch_size, 1),
+    ):
+        if not _is_whole(value) or value < least:
+            raise ValueError(
+                f"Expected {name} as a whole number of at least {least}. Received: {value!r}."
+            )
+    if seed is not None and not (_is_whole(seed) and 0 <= seed < 2**32):
+        raise ValueError(
+            f"Expected seed as a whole number from 0 to {2**32 - 1}, or None. Received: {seed!r}."
+        )
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def validate_ranking(ranking, model):
+    """Refuse a ranking of another model, whose filters are others.
+
+    Args:
+        ranking: A `FilterRanking`.
+        model: The `keras.Model` to fine-tune.
+
+    Raises:
+        TypeError: No ranking.
+        ValueError: A layer that the model does not have, or has with another
+            number of filters.
+    """
+    if not isinstance(ranking, FilterRanking):
+        raise TypeError(f"Expected ranking as a FilterRanking. Received: {type(ranking).__name__}.")
+    if not isinstance(model, keras.Model):
+        return
+    layers = named_layers(model)
+    for name, ranked in ranking.items():
+        filters = getattr(layers[find_layer(name, layers)], "filters", None)
+        if filters is not None and filters != len(ranked.order):
+            raise ValueError(
+                f"Expected a ranking of the {filters} filters of layer {name!r}. Received: one of "
+                f"{len(ranked.order)}, perhaps of another model."
+            )
+
+
+def validate_weights(model, name):
+    """Refuse a model with NaN in its weights.
+
+    Args:
+        model: A `keras.Model`.
+        name: What it is called in the error.
+
+    Raises:
+        ValueError: NaN in a weight.
+    """
+    for weight in model.weights:
+        if keras.backend.is_float_dtype(weight.dtype) and bool(
+            keras.ops.any(keras.ops.isnan(weight))
+        ):
+            raise ValueError(
+                f"Expected a model with numbers as weights. Received: {name} with NaN in "
+                f"{weight.path!r}."
+            )
+
+
+def validate_images(model, images, name):
+    """Refuse images that the model does not take.
+
+    Args:
+        model: A `keras.Model`.
+        images: A few images.
+        name: Of the set, for the error.
+
+    Raises:
+        ValueError: Another shape, or no numbers.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    arrays = keras.tree.flatten(images)
+    if len(inputs) == len(arrays) == 1 and arrays[0].ndim == len(inputs[0].shape) - 1 > 0:
+        # Keras adds a last axis of one channel by itself.
+        images = arrays[0][..., np.newaxis]
+    validate_model_input(model, images, name)
+
+
+def label_array(labels, name):
+    """Labels as an array.
+
+    Args:
+        labels: What `np.asarray` takes.
+        name: Of the set, for the error.
+
+    Raises:
+        ValueError: Not numbers, or not finite.
+    """
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected labels in {name} as one array. Received: {type(labels).__name__} of parts "
+            "of different lengths."
+        ) from error
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
+        raise ValueError(
+            f"Expected labels in {name} as an array of numbers. Received: dtype {array.dtype}, "
+            f"shape {array.shape}."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"Expected finite labels in {name}. Received: NaN or infinity.")
+    return array
+
+
+def validate_classes(labels, classes, name):
+    """Refuse integer labels that are no classes.
+
+    Args:
+        labels: Array of numbers.
+        classes: Number of classes.
+        name: Of the set, for the error.
+
+    Raises:
+        ValueError: Below 0, too large, or in between two classes.
+    """
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"Expected labels from 0 to {classes - 1} in {name}. "
+            f"Received: {labels.min()} to {labels.max()}."
+        )
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        broken = labels[labels != np.floor(labels)].flat[0]
+        raise ValueError(f"Expected labels in {name} as whole numbers. Received: {broken}.")
+
+
+def validate_ranges(train, validation):
+    """Refuse pixels from 0 to 1 in one set and from 0 to 255 in the other.
+
+    Args:
+        train, validation: `(images, labels)`; datasets are not looked at.
+
+    Raises:
+        ValueError: Two ranges.
+    """
+    if not (isinstance(train, tuple) and isinstance(validation, tuple)):
+        return
+    peaks = [
+        max(_peak(to_numpy(x)) for x in keras.tree.flatten(data[0])) for data in (train, validation)
+    ]
+    if 0 < min(peaks) <= 1 and max(peaks) > 10:
+        raise ValueError(
+            "Expected images over the same value range in train and validation. Received: values "
+            f"up to {peaks[0]:g} and up to {peaks[1]:g}."
+        )
+
+
+def _peak(x):
+    return max(float(x.max()), -float(x.min()))
