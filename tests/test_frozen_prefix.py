@@ -430,7 +430,7 @@ def test_no_model_of_a_class_of_ones_own_is_split():
     inputs = keras.Input(SHAPE)
     outputs = _conv("tuned")(_conv("first")(inputs))
     assert _cut(keras.Model(inputs, outputs)) == ("first",)
-    assert split_at_frozen_prefix(Own(inputs, outputs)) is None
+    assert _cut(Own(inputs, outputs)) is None
 
 
 def test_no_model_with_a_frozen_output_is_split():
@@ -541,3 +541,19 @@ def test_free_memory_is_what_the_system_says(monkeypatch):
 
 def test_free_memory_of_this_machine():
     assert frozen_prefix.free_memory() > 2**20
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda x: x - keras.ops.mean(x, axis=0, keepdims=True),
+        lambda x: x + keras.ops.flip(x, axis=0),
+        keras.layers.UnitNormalization(axis=0),
+    ],
+)
+def test_nothing_is_cached_that_depends_on_the_other_images_of_a_batch(data, mix):
+    inputs = keras.Input(SHAPE)
+    x = _conv("tuned")(mix(_conv("first")(inputs)))
+    outputs = keras.layers.Dense(10, "softmax")(keras.layers.GlobalAveragePooling2D()(x))
+    tuned = _tune(keras.Model(inputs, outputs), *data, selection={"tuned": [0]}, epochs=1)
+    assert tuned.cached_prefix == ()

@@ -103,13 +103,11 @@ def expected_agreement(borda_counts, products, pairs, selected, population=math.
     the places among them settled.
 
     That is fair for one look. To stop at the first look that is good enough
-    favours lucky ones, which costs little on the average: asked for 95% on
-    each of 22 layers of two trained networks, pairs in 200 random orders, the
-    stop promised 97.3% and 97.4% were kept. Where it does cost is a place for
-    which two filters are as good as tied: it looks settled sooner or later,
-    and half the time goes to the wrong one. The worst of those layers kept
-    93.2%, that is 7.5 of 8 places; of exact ties for the only place of a
-    layer, three in five were called settled within 40,000 pairs.
+    favours lucky ones, which costs little on the average, as
+    `tests/susceptibility/test_settled.py` bounds and
+    `docs/results/bench-ranking.csv` measures. It does cost a place for which
+    two filters are as good as tied: that looks settled sooner or later, and
+    half the time goes to the wrong one.
 
     Args:
         borda_counts: `(filters,)`, points of each filter so far.

@@ -22,7 +22,7 @@ def wasserstein_distances(clean, distorted, method="sorted"):
         method: `"sorted"` takes the mean difference of the sorted values,
             which is the same distance for samples of equal size; `"scipy"`
             calls `scipy.stats.wasserstein_distance` for each map, the
-            reference (some tens of times slower).
+            reference (ten to forty times slower).
 
     Tensors on an accelerator, and those of a compiled function, stay where
     they are: `keras.ops.sort` does the work there, in single precision.

@@ -64,7 +64,7 @@ def tables():
                 "task": "bits, hamming",
                 "engine": ["kerasft", "kerasft", "kerasft", "pairwise_distances"],
                 "images": [250, 1000, 5000, 1000],
-                "times_faster": [0.5, 20.0, None, None],
+                "times_faster": [1.5, 20.0, None, None],
             }
         ),
     }
@@ -87,7 +87,7 @@ def test_everything_met_with_the_least_favourable_case_judged(tables):
     assert stages.loc["Ranking by 40,000 pairs of CIFAR-10, share of pairs used"]["reached"] == (
         "3.0% to 5.0%"
     )
-    assert stages.loc["An exemplar of 1,000 (bits, hamming)", "reached"] == "20×"
+    assert stages.loc["An exemplar of 250 to 1,000 (bits, hamming)", "reached"] == "1.5× to 20×"
     assert set(found["file"]) == set(summary.FILES) - {"bench-ranking-scaling.csv"}
 
 
@@ -103,7 +103,7 @@ def test_everything_met_with_the_least_favourable_case_judged(tables):
         ("training_step.csv", "ratio_to_whole_network", 0.63),
         ("training_step.csv", "ratio_to_masking", 1.01),
         ("bench-frozen-prefix.csv", "ratio", 1.01),
-        ("bench-merged-inference.csv", "low", 1.01),
+        ("bench-merged-inference.csv", "high", 1.06),
         ("bench-startup.csv", "added", 0.21),
         ("bench-startup.csv", "seconds", 0.51),
         ("bench-grid-scaling.csv", "speed_up_of_two_jobs", 1.69),

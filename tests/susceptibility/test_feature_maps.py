@@ -124,3 +124,26 @@ def test_distances_join_the_calls_of_a_shared_layer():
     clean, distorted = (maps_of.compute(x)["shared"] for x in (IMAGES, IMAGES[::-1]))
     assert clean.shape == (3, 36 + 4, 4)
     np.testing.assert_allclose(distances, wasserstein_distances(clean, distorted), rtol=1e-5)
+
+
+@pytest.mark.parametrize("error", [TypeError, RuntimeError])
+def test_model_whose_configuration_cannot_be_had_is_run_whole(error):
+    class Secretive(keras.layers.Layer):
+        def get_config(self):
+            raise error("not yours")
+
+        def call(self, inputs):
+            return inputs
+
+    inputs = keras.Input((8, 8, 3))
+    conv = keras.layers.Conv2D(4, 3, activation=lambda x: x, name="conv")
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(conv(Secretive()(inputs))))
+    maps = FeatureMaps(model, {"conv": [conv]}).compute(IMAGES)["conv"]
+    np.testing.assert_allclose(maps, np.reshape(conv(IMAGES), maps.shape), atol=1e-5)
+
+
+def test_lambda_in_a_layer_is_nothing_to_warn_of():
+    inputs = keras.Input((8, 8, 3))
+    conv = keras.layers.Conv2D(4, 3, activation=lambda x: x, name="conv")
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(conv(inputs)))
+    assert FeatureMaps(model, {"conv": [conv]}).compute(IMAGES)["conv"].shape == (3, 36, 4)
