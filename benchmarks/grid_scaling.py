@@ -7,7 +7,7 @@ ranking to the merged model. Three ways to get them done, each a process from it
 to its end: a loop in one process with all cores, which is what one would write; the
 grid with one job that has one job's share of the cores; the grid with two jobs. The
 ways take turns. Jobs have the same threads, so their results must be equal. With other
-threads sums are rounded otherwise, which sixty epochs of training make as large as
+threads sums are rounded otherwise, which epochs of training make as large as
 another seed would; the loop must agree after the first epoch. If they do not agree,
 nothing is written.
 """
@@ -29,7 +29,7 @@ def main(arguments=None):
     parser = Parser(__doc__, "bench-grid-scaling.csv")
     parser.add_argument("--turns", default=3, type=int)
     args = parser.parse_args(arguments)
-    turns, runs, epochs = (1, 2, 1) if args.quick else (args.turns, 8, 60)
+    turns, runs, epochs = (1, 2, 1) if args.quick else (args.turns, 8, 15)
     share = max(1, (os.cpu_count() or JOBS) // JOBS)
     ways = {
         LOOP: (loop, (), {"OMP_NUM_THREADS": None}),
