@@ -51,7 +51,7 @@ docs: $(VENV)/.docs
 # Each stage against what one would do otherwise, in about an hour on an idle machine;
 # writes docs/results. DATA=cifar-10-python.tar.gz ranks by CIFAR-10 instead of the
 # embedded digits.
-BENCHMARKS = emd ranking ranking_scaling training_step training_step_ideas frozen_prefix \
+BENCHMARKS = emd ranking ranking_scaling training_step training_step_ideas kernel_gradient frozen_prefix \
 	merged_inference startup grid_scaling exemplars
 
 bench bench-quick: export TF_CPP_MIN_LOG_LEVEL = 3
