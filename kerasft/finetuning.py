@@ -5,13 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 
-from kerasft.backend import default_jit_compile, predict_batch, predict_without_slow_jit
+from kerasft.backend import default_jit_compile
+from kerasft.batch_norm import batch_normalizations, recalibrate, validate_batch_norm
+from kerasft.cross_entropy import cross_entropy
 from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.surgery import make_partially_trainable, merge
-from kerasft.susceptibility.batches import refuse_endless, to_numpy
+from kerasft.susceptibility.batches import is_finite, refuse_endless, to_numpy
 from kerasft.training_checks import (
     label_array,
-    validate_classes,
     validate_images,
     validate_ranges,
     validate_ranking,
@@ -51,6 +52,7 @@ def fine_tune(
     fraction=0.25,
     which="most",
     trainable=(),
+    batch_norm="frozen",
     optimizer="adam",
     loss=None,
     epochs=200,
@@ -81,6 +83,11 @@ def fine_tune(
         fraction: Share of each layer's filters, over 0 and at most 1.
         which: `"most"`, `"least"`, `"random"` or `"all"`.
         trainable: Names of further layers to train as a whole.
+        batch_norm: `"frozen"`: batch normalizations stay as they are.
+            `"recalibrate"`: their statistics are first fitted to the images of
+            `train`, as by `recalibrate_batch_norm`, then stay as they are.
+            `"train"`: they are trained as if named in `trainable`, and their
+            statistics move in every step.
         optimizer: Optimizer or its name.
         loss: Loss or its name. Default: the loss that `model` is compiled
             with, else the cross-entropy that fits its labels and outputs.
@@ -105,10 +112,10 @@ def fine_tune(
 
     Raises:
         ValueError: Both or none of `ranking` and `selection`, a ranking of
-            another model, a setting out of range, no images, NaN or infinity,
-            images or labels that do not fit the model, a dataset without
-            batches or without an end, or what `make_partially_trainable`
-            refuses.
+            another model, a setting out of range, `batch_norm` for a model
+            without batch normalization, no images, NaN or infinity, images or
+            labels that do not fit the model, a dataset without batches or
+            without an end, or what `make_partially_trainable` refuses.
         TypeError: Data that can be read only once.
 
     Example:
@@ -129,6 +136,7 @@ def fine_tune(
         given = "none" if ranking is None else "both"
         raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
     validate_settings(epochs, patience, batch_size, seed)
+    validate_batch_norm(batch_norm, model)
     if ranking is not None:
         validate_ranking(ranking, model)
     if seed is not None:
@@ -138,6 +146,8 @@ def fine_tune(
         selection = ranking.select(fraction, which=which, seed=seed or 0)
     images, labels = _first_images_and_labels(train, "train")
     validation_images, validation_labels = _first_images_and_labels(validation, "validation")
+    if batch_norm == "train":
+        trainable = [*trainable, *batch_normalizations(model)]
     partial = make_partially_trainable(model, selection, trainable=trainable)
     validate_weights(model, repr(model.name))
     validate_images(model, images, "train")
@@ -146,13 +156,15 @@ def fine_tune(
     if loss is None:
         loss = model.loss if model.compiled and model.loss is not None else None
     if loss is None:
-        loss = _cross_entropy(partial, images, labels, "train")
-        other = _cross_entropy(partial, validation_images, validation_labels, "validation")
+        loss = cross_entropy(partial, images, labels, "train")
+        other = cross_entropy(partial, validation_images, validation_labels, "validation")
         if type(loss) is not type(other):
             raise ValueError(
                 "Expected labels of one kind, integers or one-hot. Received: shape "
                 f"{labels.shape} in train and {validation_labels.shape} in validation."
             )
+    if batch_norm == "recalibrate":
+        recalibrate(partial, train[0] if isinstance(train, tuple) else train, batch_size=batch_size)
     to_fit, cached_prefix = partial, ()
     if cache_prefix and not callbacks:
         to_fit, train, validation, cached_prefix = cache_frozen_prefix(
@@ -200,7 +212,7 @@ def _first_images_and_labels(data, name):
                 f"Expected as many labels as images in {name}, at least one. "
                 f"Received: {rows} images and {len(labels)} labels."
             )
-        if not all(map(_is_finite, keras.tree.flatten(images))):
+        if not all(map(is_finite, keras.tree.flatten(images))):
             raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
         return keras.tree.map_structure(lambda x: x[:8], images), labels
     if hasattr(data, "__next__"):
@@ -224,33 +236,3 @@ def _first_images_and_labels(data, name):
             "Received: single images; batch the dataset."
         )
     return keras.tree.map_structure(lambda x: x[:8], images), label_array(labels, name)
-
-
-def _is_finite(images):
-    images = keras.ops.convert_to_numpy(images)
-    return not np.issubdtype(images.dtype, np.inexact) or bool(np.isfinite(images).all())
-
-
-def _cross_entropy(model, images, labels, name):
-    """The cross-entropy loss for integer or one-hot labels and for scores or logits."""
-    predict_without_slow_jit(model)
-    outputs = predict_batch(model, images)
-    if outputs.ndim != 2:
-        raise ValueError(
-            "Expected a model with outputs (images, classes), or a loss that fits it. "
-            f"Received: outputs of shape {outputs.shape}."
-        )
-    bounded = bool((outputs >= 0).all() and (outputs <= 1).all())
-    if outputs.shape[1] == 1:
-        validate_classes(labels, 2, name)
-        return keras.losses.BinaryCrossentropy(from_logits=not bounded)
-    from_logits = not (bounded and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        if labels.shape[1] != outputs.shape[1]:
-            raise ValueError(
-                f"Expected one-hot labels for {outputs.shape[1]} classes in {name}. "
-                f"Received: labels of shape {labels.shape}."
-            )
-        return keras.losses.CategoricalCrossentropy(from_logits=from_logits)
-    validate_classes(labels, outputs.shape[1], name)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)

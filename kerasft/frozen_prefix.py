@@ -102,7 +102,10 @@ def split_at_frozen_prefix(model):
         # It may have a training step of its own.
         return None
     if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        # Not in a list where it is one tensor, as `fit` hands it over: on PyTorch Keras
+        # warns of the difference.
+        inputs, outputs = (x[0] if len(x) == 1 else x for x in (model.inputs, model.outputs))
+        model = keras.Model(inputs, outputs, name=model.name)
     producers, cut, above = {}, {}, {}
 
     def call(operation, *args, **kwargs):
@@ -180,10 +183,12 @@ def _is_storable(tensor):
     if tensor.sparse or tensor.dtype == "string":
         return False
     floatx = keras.config.floatx()
-    return (
-        not keras.backend.is_float_dtype(tensor.dtype)
-        or keras.backend.result_type(tensor.dtype, floatx) == floatx
-    )
+    if not keras.backend.is_float_dtype(tensor.dtype):
+        return True
+    if "float64" in (tensor.dtype, floatx):
+        # Not left to `result_type`, for which on PyTorch all doubles are singles.
+        return floatx == "float64"
+    return keras.backend.result_type(tensor.dtype, floatx) == floatx
 
 
 def _are_arrays(images):

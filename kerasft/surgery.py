@@ -54,7 +54,7 @@ def make_partially_trainable(model, selection, *, trainable=()):
     Reference:
         Bianchi et al., arXiv 1904.03949, Section 3.3.
     """
-    _validate_model(model)
+    validate_built(model)
     if not isinstance(selection, Mapping):
         raise TypeError(
             "Expected selection as a mapping from layer names to filter indices. "
@@ -174,7 +174,7 @@ def merge(model):
     >>> type(kerasft.merge(partial).get_layer("conv1")).__name__
     'Conv2D'
     """
-    _validate_model(model)
+    validate_built(model)
     layers = named_layers(model)
     partial = {
         id(layer): path for path, layer in layers.items() if isinstance(layer, PartiallyTrainable)
@@ -201,7 +201,16 @@ def _unfreeze(model):
     model.trainable = True
 
 
-def _validate_model(model):
+def validate_built(model):
+    """Refuse what is not a Keras model, or one whose input shape is not known.
+
+    Args:
+        model: A built `keras.Model`.
+
+    Raises:
+        TypeError: Not a `keras.Model`.
+        ValueError: Not built.
+    """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
     if not model.built:

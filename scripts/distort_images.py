@@ -22,7 +22,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder/<class>/*.jpg|png")
     parser.add_argument("--out", required=True, help="folder to write to")
-    parser.add_argument("--distortion", required=True, help="awgn:SIGMA or blur:SIGMA")
+    parser.add_argument("--distortion", required=True, help="such as awgn:15, blur:1.5, jpeg:30")
     parser.add_argument("--count", type=int, help="images to draw; default: all")
     parser.add_argument("--seed", default=0, type=int)
     args = parser.parse_args()

@@ -17,16 +17,20 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "tensorflow_only(reason): what other Keras backends do not have"
     )
+    config.addinivalue_line("markers", "not_on(backend, reason): what one backend does not have")
 
 
 def pytest_collection_modifyitems(items):
-    marked = [(item, item.get_closest_marker("tensorflow_only")) for item in items]
-    marked = [(item, marker.args[0]) for item, marker in marked if marker is not None]
+    names = ("tensorflow_only", "not_on")
+    marked = [item for item in items if any(map(item.get_closest_marker, names))]
     if not marked:
         return
     import keras
 
     backend = keras.backend.backend()
-    for item, reason in marked:
-        if backend != "tensorflow":
-            item.add_marker(pytest.mark.skip(reason=f"{reason}; this is {backend}"))
+    for item in marked:
+        reasons = [] if backend == "tensorflow" else item.iter_markers("tensorflow_only")
+        reasons = [marker.args[0] for marker in reasons]
+        reasons += [m.args[1] for m in item.iter_markers("not_on") if m.args[0] == backend]
+        if reasons:
+            item.add_marker(pytest.mark.skip(reason=f"{reasons[0]}; this is {backend}"))

@@ -304,7 +304,8 @@ def make_inputs(model, batch=2, scale=1.0):
 
 
 def predictions(model, inputs):
-    return [np.asarray(x) for x in keras.tree.flatten(model(inputs, training=False))]
+    outputs = keras.tree.flatten(model(inputs, training=False))
+    return [keras.ops.convert_to_numpy(x) for x in outputs]
 
 
 def assert_same_predictions(model, other, inputs):

@@ -9,7 +9,17 @@ from scipy.ndimage import gaussian_filter
 
 import kerasft
 from kerasft import additive_white_gaussian_noise, gaussian_blur
-from kerasft.distortions import DISTORTIONS, PRESETS
+from kerasft.distortions import DISTORTIONS, PRESETS, takes_first_index
+
+FUNCTIONS = {
+    "awgn": additive_white_gaussian_noise,
+    "blur": gaussian_blur,
+    "jpeg": kerasft.jpeg_compression,
+    "motion": kerasft.motion_blur,
+    "contrast": kerasft.contrast,
+    "impulse": kerasft.impulse_noise,
+    "shot": kerasft.shot_noise,
+}
 
 
 @pytest.fixture
@@ -174,38 +184,64 @@ def one_bad(value):
     return images
 
 
+UNIT = {"value_range": (0, 1)}
 REFUSED = {
-    "0–1 under 0–255": (batch(0.5), 1, {}, "0 to 255. Received: 0.5 to 0.5, as if from 0 to 1"),
-    "0–255 under 0–1": (batch(), 1, {"value_range": (0, 1)}, "from 0 to 1. Received: 100 to 100"),
-    "bytes under 0–1": (batch(9, "uint8"), 1, {"value_range": (0, 1)}, "from 0 to 1. Received: 9"),
-    "negative": (batch(-3.0), 1, {}, "finite pixels from 0 to 255. Received: -3 to -3"),
-    "too bright": (batch(300.0), 1, {}, "finite pixels from 0 to 255. Received: 300"),
-    "NaN": (one_bad(np.nan), 1, {}, "finite pixels from 0 to 255. Received: nan"),
-    "infinity": (one_bad(np.inf), 1, {}, "finite pixels .* Received: 100 to inf"),
-    "negative sigma": (batch(), -1, {}, "sigma of at least 0. Received: -1"),
-    "NaN sigma": (batch(), np.nan, {}, "sigma of at least 0. Received: nan"),
-    "infinite sigma": (batch(), np.inf, {}, "sigma of at least 0. Received: inf"),
-    "one image": (batch(shape=(4, 4, 3)), 1, {}, r"\(images, height, .* float32 \(4, 4, 3\)"),
-    "no channels": (batch(shape=(2, 4, 4)), 1, {}, r"\(images, height, .* float32 \(2, 4, 4\)"),
-    "truth values": (batch(True, "bool"), 1, {}, "images as numbers of shape .* bool"),
-    "text": (batch("a", "U1"), 1, {}, "images as numbers of shape .* <U1"),
+    "0–1 under 0–255": (batch(0.5), {}, "0 to 255. Received: 0.5 to 0.5, as if from 0 to 1"),
+    "0–255 under 0–1": (batch(), UNIT, "from 0 to 1. Received: 100 to 100"),
+    "bytes under 0–1": (batch(9, "uint8"), UNIT, "from 0 to 1. Received: 9"),
+    "negative": (batch(-3.0), {}, "finite pixels from 0 to 255. Received: -3 to -3"),
+    "too bright": (batch(300.0), {}, "finite pixels from 0 to 255. Received: 300"),
+    "NaN": (one_bad(np.nan), {}, "finite pixels from 0 to 255. Received: nan"),
+    "infinity": (one_bad(np.inf), {}, "finite pixels .* Received: 100 to inf"),
+    "one image": (batch(shape=(4, 4, 3)), {}, r"\(images, height, .* float32 \(4, 4, 3\)"),
+    "no channels": (batch(shape=(2, 4, 4)), {}, r"\(images, height, .* float32 \(2, 4, 4\)"),
+    "truth values": (batch(True, "bool"), {}, "images as numbers of shape .* bool"),
+    "text": (batch("a", "U1"), {}, "images as numbers of shape .* <U1"),
+    "no range": (batch(), {"value_range": (255, 0)}, r"\(lowest, highest\). Received: \(255, 0\)"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("kind", DISTORTIONS)
-def test_images_and_sigmas_that_make_no_sense_are_refused(case, kind):
-    images, sigma, arguments, message = REFUSED[case]
+def test_images_that_make_no_sense_are_refused(case, kind):
+    images, arguments, message = REFUSED[case]
+    distortion = DISTORTIONS[kind](PRESETS[kind]["low"], **arguments)
     with pytest.raises(ValueError, match=f"^Expected .*{message}"):
-        DISTORTIONS[kind](sigma, **arguments)(images)
+        distortion(images)
+
+
+SIGMA, SHARE = "a sigma of at least 0", "a share of the values from 0 to 1"
+QUALITY, FACTOR = "a quality as a whole number from 1 to 100", "a contrast factor of at least 0"
+LENGTH, PHOTONS = "a length as a whole number of at least 1", "a number of photons over 0, at most"
+BAD_NUMBERS = [
+    ("awgn", -1, SIGMA), ("awgn", np.nan, SIGMA), ("awgn", np.inf, SIGMA),
+    ("blur", -1, SIGMA), ("blur", np.nan, SIGMA), ("blur", np.inf, SIGMA),
+    ("jpeg", 0, QUALITY), ("jpeg", 101, QUALITY), ("jpeg", 30.5, QUALITY), ("jpeg", "30", QUALITY),
+    ("motion", 0, LENGTH), ("motion", 2.5, LENGTH), ("motion", -3, LENGTH),
+    ("contrast", -0.1, FACTOR), ("contrast", np.nan, FACTOR), ("contrast", np.inf, FACTOR),
+    ("impulse", -0.1, SHARE), ("impulse", 1.1, SHARE), ("impulse", np.nan, SHARE),
+    ("shot", 0, PHOTONS), ("shot", -5, PHOTONS), ("shot", np.nan, PHOTONS),
+    ("shot", 1e13, PHOTONS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "number", "message"), BAD_NUMBERS)
+def test_numbers_that_make_no_sense_are_refused_at_the_door(kind, number, message):
+    arguments = (0,) if kind in ("awgn", "motion", "impulse", "shot") else ()
+    expected = f"^Expected {message}.* Received: {number!r}\\.$"
+    with pytest.raises(ValueError, match=expected):
+        DISTORTIONS[kind](number)
+    with pytest.raises(ValueError, match=expected):
+        FUNCTIONS[kind](batch(), number, *arguments)
 
 
 @pytest.mark.parametrize("number", [-1, 1.5, None, "0"])
 @pytest.mark.parametrize("name", ["seed", "first_index"])
 def test_seed_and_index_that_are_no_whole_numbers_are_refused(name, number):
     arguments = {"seed": 0, name: number}
-    with pytest.raises(ValueError, match=f"^Expected {name} as a whole .* Received: {number!r}"):
-        additive_white_gaussian_noise(batch(), 15, **arguments)
+    for kind in ("awgn", "motion", "impulse", "shot"):
+        with pytest.raises(ValueError, match=f"^Expected {name} as a whole .* {number!r}"):
+            FUNCTIONS[kind](batch(), PRESETS[kind]["low"], **arguments)
 
 
 def test_unclipped_noise_is_refused_for_integers(photos):
@@ -217,8 +253,34 @@ def test_presets_are_those_of_the_design():
     assert PRESETS == {
         "awgn": {"low": 5, "central": 15, "high": 25},
         "blur": {"low": 0.5, "central": 1.0, "high": 1.5},
+        # Severities 1, 3 and 5 of CIFAR-10-C.
+        "jpeg": {"low": 80, "central": 58, "high": 40},
+        "motion": {"low": 2, "central": 4, "high": 5},
+        "contrast": {"low": 0.75, "central": 0.4, "high": 0.15},
+        "impulse": {"low": 0.01, "central": 0.03, "high": 0.07},
+        "shot": {"low": 500, "central": 100, "high": 50},
     }
     assert PRESETS.keys() == DISTORTIONS.keys()
+
+
+@pytest.mark.parametrize("kind", DISTORTIONS)
+def test_higher_levels_are_more_severe_and_have_one_short_form(kind):
+    levels = [kerasft.parse_distortion(f"{kind}:{name}") for name in ("low", "central", "high")]
+    assert levels[0].severity < levels[1].severity < levels[2].severity
+    for distortion, number in zip(levels, PRESETS[kind].values(), strict=True):
+        assert distortion.short_form == f"{kind}:{number:g}"
+        assert kerasft.parse_distortion(distortion.short_form) == distortion
+
+
+@given(number=st.floats(1e-6, 1e12))
+def test_short_forms_lose_no_digit(number):
+    distortion = kerasft.ShotNoise(number)
+    assert kerasft.parse_distortion(distortion.short_form) == distortion
+
+
+def test_which_distortions_take_the_index():
+    takers = [kind for kind in DISTORTIONS if takes_first_index(DISTORTIONS[kind](1))]
+    assert takers == ["awgn", "motion", "impulse", "shot"]
 
 
 NOISE, BLUR = kerasft.AdditiveWhiteGaussianNoise, kerasft.GaussianBlur
@@ -237,15 +299,22 @@ NOISE, BLUR = kerasft.AdditiveWhiteGaussianNoise, kerasft.GaussianBlur
         ("blur:low", BLUR(0.5), "Gaussian blur σ = 0.5"),
         ("blur:central", BLUR(1.0), "Gaussian blur σ = 1"),
         ("blur:high", BLUR(1.5), "Gaussian blur σ = 1.5"),
+        ("jpeg:30", kerasft.JpegCompression(30), "JPEG quality 30"),
+        ("jpeg:3e1", kerasft.JpegCompression(30), "JPEG quality 30"),
+        ("jpeg:central", kerasft.JpegCompression(58), "JPEG quality 58"),
+        ("motion:5", kerasft.MotionBlur(5, 9), "motion blur of 5 pixels"),
+        ("contrast:0.5", kerasft.Contrast(0.5), "contrast × 0.5"),
+        ("impulse:0.05", kerasft.ImpulseNoise(0.05, 9), "impulse noise on 5% of the values"),
+        ("shot:60", kerasft.ShotNoise(60, 9), "shot noise of 60 photons"),
     ],
 )
 def test_short_form_is_parsed(text, distortion, shown, photos):
     parsed = kerasft.parse_distortion(text, seed=9)
     assert parsed == distortion
     assert str(parsed) == shown
-    function = additive_white_gaussian_noise if text.startswith("awgn") else gaussian_blur
-    seed = {"seed": 9} if text.startswith("awgn") else {}
-    np.testing.assert_array_equal(parsed(photos), function(photos, distortion.sigma, **seed))
+    number, *seed = (value for value in vars(parsed).values() if np.isscalar(value))
+    function = FUNCTIONS[text.partition(":")[0]]
+    np.testing.assert_array_equal(parsed(photos), function(photos, number, *seed[:1]))
 
 
 @pytest.mark.parametrize(
@@ -255,8 +324,18 @@ def test_short_form_is_parsed(text, distortion, shown, photos):
         "awgn",
         "awgn:",
         "awgn:loud",
-        "jpeg:50",
+        "fog:50",
         "blur:1,5",
+        "jpeg:0",
+        "jpeg:101",
+        "jpeg:30.5",
+        "jpeg:nan",
+        "motion:0",
+        "motion:1.5",
+        "contrast:-1",
+        "impulse:2",
+        "shot:0",
+        "shot:inf",
         ":15",
         "awgn:15:3",
         "awgn:-1",

@@ -25,6 +25,7 @@ import pytest
 
 import kerasft
 import kerasft_cli.command
+import kerasft_cli.running
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [
@@ -150,7 +151,7 @@ def _parse(arguments, monkeypatch):
     """The commands that `kerasft` would run; nothing is run."""
     called = []
     monkeypatch.setattr(
-        kerasft_cli.command, "_run", lambda command, **options: called.append(command)
+        kerasft_cli.running, "run", lambda command, **options: called.append(command)
     )
     kerasft_cli.command.cli.main(list(arguments), prog_name="kerasft", standalone_mode=False)
     return called

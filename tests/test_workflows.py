@@ -18,7 +18,8 @@ from kerasft import SusceptibilityAnalyzer, datasets
 
 SELECTION = {"conv1": [1, 4], "conv2": [0, 3, 5]}
 SHAPE = (8, 8, 1)
-tensorflow_step = pytest.mark.tensorflow_only("a train_step differs from backend to backend")
+not_stateless = pytest.mark.not_on("jax", "a step is a stateless function there")
+one_execution = pytest.mark.not_on("torch", "Keras takes one step per execution there")
 
 
 def make_model(*first):
@@ -130,14 +131,17 @@ def test_every_optimizer_of_keras(source, partial, data, name):
 # How a step runs.
 
 STEPS = {
-    "steps_per_execution": ({"steps_per_execution": 2}, {}),
-    "jit_compile": ({"jit_compile": True}, {}),
+    "steps_per_execution": pytest.param({"steps_per_execution": 2}, {}, marks=one_execution),
+    "jit_compile": pytest.param(
+        {"jit_compile": True},
+        {},
+        marks=pytest.mark.not_on("torch", "torch.compile takes minutes for a step"),
+    ),
     "run_eagerly": ({"run_eagerly": True}, {}),
     "accumulation": ({}, {"gradient_accumulation_steps": 3}),
     "accumulation and EMA": ({}, {"gradient_accumulation_steps": 2, "use_ema": True}),
-    "accumulation over steps in one execution": (
-        {"steps_per_execution": 3},
-        {"gradient_accumulation_steps": 2},
+    "accumulation over steps in one execution": pytest.param(
+        {"steps_per_execution": 3}, {"gradient_accumulation_steps": 2}, marks=one_execution
     ),
 }
 
@@ -174,7 +178,8 @@ def test_mixed_precision_of_a_whole_model(data, policy):
     assert partial.get_layer("conv2").compute_dtype == policy.removeprefix("mixed_")
     # Without it the loss is not scaled.
     assert partial.dtype_policy == kerasft.merge(partial).dtype_policy == mixed.dtype_policy
-    history = compile_and_fit(partial, data, "adam", epochs=2, steps_per_execution=2)
+    steps = 1 if keras.backend.backend() == "torch" else 2
+    history = compile_and_fit(partial, data, "adam", epochs=2, steps_per_execution=steps)
     scaled = isinstance(partial.optimizer, optimizers.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")
     assert np.isfinite(history.history["loss"]).all()
@@ -196,6 +201,22 @@ def test_a_loss_scale_that_overflows_skips_the_step(source, partial, data):
 # Steps of one's own.
 
 
+def apply_gradients(optimizer, weights, compute_loss):
+    """One step on the loss that a function computes; gives the loss."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loss = compute_loss()
+        gradients = torch.autograd.grad(loss, [weight.value for weight in weights])
+        with torch.no_grad():
+            optimizer.apply(gradients, weights)
+        return loss
+    with tf.GradientTape() as tape:
+        loss = compute_loss()
+    optimizer.apply(tape.gradient(loss, weights), weights)
+    return loss
+
+
 class OwnTrainStep:
     """Trains with a step of its own."""
 
@@ -204,11 +225,14 @@ class OwnTrainStep:
     def train_step(self, data):
         type(self).steps += 1
         images, labels = data
-        with tf.GradientTape() as tape:
+        outputs = None
+
+        def compute_loss():
+            nonlocal outputs
             outputs = self(images, training=True)
-            loss = self.compute_loss(images, labels, outputs)
-        gradients = tape.gradient(loss, self.trainable_weights)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+            return self.compute_loss(images, labels, outputs)
+
+        loss = apply_gradients(self.optimizer, self.trainable_weights, compute_loss)
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(loss)
@@ -221,9 +245,9 @@ class OwnStep(OwnTrainStep, keras.Model):
     """Made around tensors, as Keras's guides show."""
 
 
-@tensorflow_step
+@not_stateless
 def test_a_train_step_of_ones_own_around_inputs_and_outputs(source, partial, data):
-    own = OwnStep(partial.inputs, partial.outputs)
+    own = OwnStep(partial.inputs[0], partial.outputs[0])
     before = OwnStep.steps
     compile_and_fit(own, data)
     assert OwnStep.steps > before
@@ -231,7 +255,7 @@ def test_a_train_step_of_ones_own_around_inputs_and_outputs(source, partial, dat
     assert moved_filters(source, kerasft.merge(own)) == SELECTION
 
 
-@tensorflow_step
+@not_stateless
 def test_a_train_step_of_ones_own_around_the_model(source, partial, data):
     class Around(OwnTrainStep, keras.Model):
         def __init__(self, inner):
@@ -246,9 +270,9 @@ def test_a_train_step_of_ones_own_around_the_model(source, partial, data):
     assert_only_selected_moved(source, partial)
 
 
-@tensorflow_step
+@not_stateless
 def test_fine_tune_keeps_a_train_step_of_ones_own(source, data):
-    own = OwnStep(source.inputs, source.outputs, name="own")
+    own = OwnStep(source.inputs[0], source.outputs[0], name="own")
     before = OwnStep.steps
     tuned = kerasft.fine_tune(own, data, data, selection=SELECTION, epochs=1, verbose=0)
     assert OwnStep.steps > before
@@ -266,18 +290,20 @@ def test_a_loss_of_ones_own(source, partial, data):
     assert_only_selected_moved(source, partial)
 
 
-@tensorflow_step
+@not_stateless
 def test_a_training_loop_of_ones_own(source, partial, data):
     optimizer = optimizers.AdamW(0.01, weight_decay=0.1)
     loss_of = keras.losses.SparseCategoricalCrossentropy()
 
-    @tf.function
     def step(images, labels):
-        with tf.GradientTape() as tape:
-            loss = loss_of(labels, partial(images, training=True))
-        weights = partial.trainable_weights
-        optimizer.apply(tape.gradient(loss, weights), weights)
+        apply_gradients(
+            optimizer,
+            partial.trainable_weights,
+            lambda: loss_of(labels, partial(images, training=True)),
+        )
 
+    if keras.backend.backend() == "tensorflow":
+        step = tf.function(step)
     for _ in range(2):
         step(*data)
     assert_only_selected_moved(source, partial)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasft.datasets import load_image_folder
+from kerasft.datasets.image_folder import read_images
 from kerasft.evaluation import predict_classes
 from kerasft.frozen_prefix import free_memory
 from kerasft.training_checks import validate_weights
@@ -93,6 +94,18 @@ class Classifier:
         )
         self.check_classes(folder, images.class_names)
         return images
+
+    def read_unlabelled(self, folder, files):
+        """Read images without labels in the size and channels that the model takes.
+
+        Args:
+            folder: Path of the folder.
+            files: Names of the files in it.
+
+        Returns:
+            `(images, height, width, channels)`, uint8.
+        """
+        return read_images(pathlib.Path(folder), files, self.channels, self.image_size)
 
     def check_classes(self, folder, names):
         """Refuse a folder whose classes are not as many as the model's outputs."""

@@ -1,6 +1,4 @@
-import datetime
 import pathlib
-import platform
 
 import keras
 import numpy as np
@@ -8,8 +6,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-import kerasft
 from kerasft.backend import default_jit_compile
+from kerasft.cli.facts import run_facts
 from kerasft.cli.output_folder import check_output_folder, output_folder
 from kerasft.datasets import digits, stratified_split
 from kerasft.distortions import GaussianBlur
@@ -214,13 +212,10 @@ def _report(model, tuned, ranking, comparison, before, blurred, images, labels, 
             "each seed; 200 further blurred digits stopped the training.",
             "The first page's result is the method “most” with the first seed.",
         ],
-        facts={
-            "Command": "kerasft demo",
-            "Date": datetime.date.today().isoformat(),
-            "Seeds": ", ".join(map(str, range(int(comparison["seeds"].max())))),
-            "Versions": f"kerasft {kerasft.__version__}, Keras {keras.__version__} "
-            f"({keras.backend.backend()}), Python {platform.python_version()}",
-        },
+        facts=run_facts(
+            "kerasft demo",
+            {"Seeds": ", ".join(map(str, range(int(comparison["seeds"].max()))))},
+        ),
     )
 
 

@@ -1,11 +1,10 @@
-import contextlib
 import functools
 import pathlib
 
-import joblib
 from rich.console import Console
 
 from kerasft.cli.output_folder import check_output_folder
+from kerasft.cli.workers import workers
 from kerasft.datasets import ImageDataset, cifar10, cifar100, digits, stratified_split
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import Baseline, Bench, ImageStore, run_grid, train_baseline
@@ -29,7 +28,7 @@ def run(
     """The commands `kerasft reproduce figure4` and others; arguments are their options."""
     entry = EXPERIMENTS[experiment]
     if grid["distortions"] is not None:
-        grid["distortions"] = tuple(dict.fromkeys(map(_by_sigma, grid["distortions"])))
+        grid["distortions"] = tuple(dict.fromkeys(map(_by_number, grid["distortions"])))
     configurations = entry.configurations(**{k: v for k, v in grid.items() if v is not None})
     for folder in (out, cache):
         check_output_folder(folder, force=True)
@@ -37,7 +36,7 @@ def run(
     path = runs_file(experiment, label, pathlib.Path(out))
     # What would be found out after hours of training the network.
     ResultsFile(path).read()
-    with _workers(jobs, scheduler):
+    with workers(jobs, scheduler):
         store = ImageStore.create(_load(dataset, data), cache)
         _check_sizes(configurations, store)
         baseline = Baseline(network, epochs=baseline_epochs)
@@ -53,9 +52,9 @@ def run(
     Console().print(f"Wrote {', '.join(str(file) for file in files)}", markup=False, soft_wrap=True)
 
 
-def _by_sigma(distortion):
+def _by_number(distortion):
     """`awgn:central` as `awgn:15`, so that one distortion has one name in results."""
-    return f"{distortion.partition(':')[0]}:{parse_distortion(distortion).sigma:g}"
+    return parse_distortion(distortion).short_form
 
 
 def _load(dataset, data):
@@ -79,38 +78,3 @@ def _check_sizes(configurations, store):
             f"Expected at most {available} distorted training images, as many as there are. "
             f"Received: {largest}."
         )
-
-
-@contextlib.contextmanager
-def _workers(jobs, scheduler):
-    """Where the runs of a grid go: processes of this machine or a Dask cluster."""
-    if scheduler is None:
-        with joblib.parallel_config("loky", n_jobs=jobs or joblib.cpu_count()):
-            yield
-        return
-    if jobs is not None:
-        raise ValueError(
-            f"Expected one of --jobs and --scheduler. Received: {jobs} and {scheduler}."
-        )
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise ValueError(
-            "Expected Dask for --scheduler: pip install 'kerasft[cluster]'. Received: no module "
-            f"{error.name}."
-        ) from error
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"Expected the address of a Dask scheduler. Received: {scheduler} ({error})."
-        ) from error
-    with client, joblib.parallel_config("dask"):
-        # The random state of Keras is one for a process.
-        busy = [worker for worker, threads in client.nthreads().items() if threads != 1]
-        if busy or not client.nthreads():
-            raise ValueError(
-                "Expected Dask workers with one thread each (dask worker --nthreads 1). Received: "
-                f"{busy[0] + ' with more' if busy else 'no workers'}."
-            )
-        yield

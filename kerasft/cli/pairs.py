@@ -21,6 +21,19 @@ def find_pairs(clean, distorted, classes=None):
     Raises:
         ValueError: No image has a twin, or one has several.
     """
+    distorted_paths, twins = find_twins(clean, distorted, classes)
+    if not twins:
+        raise ValueError(
+            "Expected pairs: files with the same path below the clean and the distorted folder, "
+            f"such as {distorted_paths[0]}. Received: "
+            f"{len(list_image_folder(clean, classes)[1])} images in {clean} and "
+            f"{len(distorted_paths)} in {distorted}, none of them at the same path."
+        )
+    return distorted_paths, twins
+
+
+def find_twins(clean, distorted, classes=None):
+    """As `find_pairs`, and no twins at all are fine."""
     names, distorted_paths, _ = list_image_folder(distorted, classes)
     _, clean_paths, _ = list_image_folder(clean, names)
     exact = set(clean_paths)
@@ -36,12 +49,6 @@ def find_pairs(clean, distorted, classes=None):
             )
         if candidates:
             twins[path] = candidates[0]
-    if not twins:
-        raise ValueError(
-            "Expected pairs: files with the same path below the clean and the distorted folder, "
-            f"such as {distorted_paths[0]}. Received: {len(clean_paths)} images in {clean} and "
-            f"{len(distorted_paths)} in {distorted}, none of them at the same path."
-        )
     return distorted_paths, twins
 
 

@@ -1,20 +1,15 @@
 import dataclasses
-import datetime
 import pathlib
-import platform
-import shlex
-import sys
 
-import keras
 import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-import kerasft
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.csv_table import csv_table
+from kerasft.cli.facts import command_line, run_facts
 from kerasft.cli.names import split_names
 from kerasft.cli.output_folder import check_output_folder, output_folder
 from kerasft.cli.robustify_images import RobustifyImages
@@ -96,11 +91,14 @@ def run(
         model_name=pathlib.Path(model).name,
         distortion=pathlib.Path(distorted).absolute().name,
         paired=not unpaired,
-        facts={
-            "Filters trained": f"{which}, {fraction:.0%} of each layer",
-            "Images trained on": f"{len(images.train[1]):,}",
-            "Seed": str(seed),
-        },
+        facts=run_facts(
+            command_line(),
+            {
+                "Filters trained": f"{which}, {fraction:.0%} of each layer",
+                "Images trained on": f"{len(images.train[1]):,}",
+                "Seed": str(seed),
+            },
+        ),
     )
     with output_folder(out, force) as staging:
         tuned.model.save(staging / "robust.keras")
@@ -153,13 +151,7 @@ def _report(images, ranking, tuned, results, *, model_name, distortion, paired, 
         history=tuned.history.history,
         per_class=by_class[["class", "count", "before", "after"]],
         notes=images.notes,
-        facts={
-            "Command": shlex.join(["kerasft", *sys.argv[1:]]),
-            "Date": datetime.date.today().isoformat(),
-            **facts,
-            "Versions": f"kerasft {kerasft.__version__}, Keras {keras.__version__} "
-            f"({keras.backend.backend()}), Python {platform.python_version()}",
-        },
+        facts=facts,
     )
 
 

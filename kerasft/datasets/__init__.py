@@ -1,6 +1,7 @@
 """Labelled images: embedded digits, CIFAR and image folders."""
 
 from kerasft.datasets.cifar10 import cifar10
+from kerasft.datasets.cifar10_c import cifar10_c, cifar10_c_corruptions
 from kerasft.datasets.cifar100 import cifar100
 from kerasft.datasets.digits import digits
 from kerasft.datasets.image_dataset import ImageDataset
@@ -16,6 +17,8 @@ __all__ = [
     "ImageDataset",
     "ImageFolder",
     "cifar10",
+    "cifar10_c",
+    "cifar10_c_corruptions",
     "cifar100",
     "digits",
     "list_image_folder",

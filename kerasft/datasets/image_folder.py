@@ -166,10 +166,15 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
             )
         files, labels = list(paths), [label_of[path] for path in paths]
 
+    images = read_images(folder, files, channels, image_size)
+    return ImageFolder(images, np.asarray(labels, "int64"), names, tuple(files))
+
+
+def read_images(folder, files, channels, image_size):
+    """Read image files of a folder as `load_image_folder` does; at least one."""
     # Pillow warns of large photographs and of damage beside the pixels.
     with warnings.catch_warnings(action="ignore"):
-        images = _read_images(folder, files, _MODES[channels], image_size)
-    return ImageFolder(images, np.asarray(labels, "int64"), names, tuple(files))
+        return _read_images(folder, files, _MODES[channels], image_size)
 
 
 def _read_images(folder, files, mode, image_size):

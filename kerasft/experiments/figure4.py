@@ -5,14 +5,8 @@ import functools
 import numpy as np
 import pandas as pd
 
-from kerasft.experiments.rankings import (
-    FRACTION,
-    KINDS,
-    added_rankings,
-    in_order,
-    kind,
-    part_rankings,
-)
+from kerasft.experiments.distortion_order import by_kind, in_order
+from kerasft.experiments.rankings import FRACTION, added_rankings, part_rankings
 from kerasft.experiments.summary import mean_intervals, with_interval
 from kerasft.susceptibility.borda import POINTS
 
@@ -180,11 +174,7 @@ def draw(rows):
     summary = summarise(rows)
     summary = summary[summary["layer"] == layer].set_index("distortion")
     rankings = added_rankings(rows)
-    columns = [
-        [distortion for distortion in in_order(rankings) if kind(distortion) == name]
-        for name in KINDS
-    ]
-    columns = [column for column in columns if column]
+    columns = by_kind(rankings)
     height = max(map(len, columns))
     with chart_style():
         figure = Figure(

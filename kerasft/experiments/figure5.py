@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from kerasft.distortions import parse_distortion
 from kerasft.experiments.curves import draw_curve
+from kerasft.experiments.distortion_order import by_kind
 from kerasft.experiments.fine_tuning_run import accuracies, train_run
 from kerasft.experiments.summary import mean_intervals, with_interval
 
@@ -155,22 +155,15 @@ def draw(rows):
     from matplotlib.figure import Figure
 
     summary = summarise(rows)
-    kinds = [kind for kind in ("blur", "awgn") if rows["distortion"].str.startswith(kind).any()]
-    panels = {
-        kind: sorted(
-            {d for d in rows["distortion"] if d.startswith(kind)},
-            key=lambda d: parse_distortion(d).sigma,
-        )
-        for kind in kinds
-    }
-    columns = max(map(len, panels.values()))
-    figure = Figure(figsize=(4.2 * columns, 3.6 * len(kinds)), layout="constrained")
-    grid = figure.subplots(len(kinds), columns, squeeze=False)
+    panels = by_kind(set(rows["distortion"]))
+    columns = max(map(len, panels))
+    figure = Figure(figsize=(4.2 * columns, 3.6 * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), columns, squeeze=False)
     curves = {}
-    for line, kind in zip(grid, kinds, strict=True):
-        for axes in line[len(panels[kind]) :]:
+    for line, distortions in zip(grid, panels, strict=True):
+        for axes in line[len(distortions) :]:
             axes.remove()
-        for axes, distortion in zip(line, panels[kind], strict=False):
+        for axes, distortion in zip(line, distortions, strict=False):
             curves |= _draw_panel(axes, summary[summary["distortion"] == distortion])
             axes.set_title(distortion)
             _label_sizes(axes, sorted(set(summary["size"]) - {0}))

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from kerasft.distortions import PRESETS, parse_distortion
-from kerasft.experiments.rankings import FRACTION, added_rankings, in_order, kind, part_rankings
+from kerasft.experiments.distortion_order import by_kind, in_order, kind
+from kerasft.experiments.rankings import FRACTION, added_rankings, part_rankings
 from kerasft.experiments.summary import mean_intervals
 
 OTHER_TYPE, OTHER_LEVEL = "other type", "other level"
@@ -14,6 +15,8 @@ OTHER_TYPE, OTHER_LEVEL = "other type", "other level"
 # Matches of blur and AWGN in the first layer that the paper reports in Section
 # 5.1, by the number of filters that a quarter is.
 _PAPER = {8: (6, "CIFAR-10"), 24: (19, "CIFAR-100")}
+
+_NAMES = {"awgn": "AWGN"}
 
 
 def summarise(rows):
@@ -82,9 +85,9 @@ def summarise(rows):
 
 def _level(distortion):
     """Name of a severity; what has none is its own."""
-    sigma = parse_distortion(distortion).sigma
-    levels = PRESETS[kind(distortion)].items()
-    return next((name for name, value in levels if value == sigma), distortion)
+    effect, of = parse_distortion(distortion), kind(distortion)
+    levels = (level for level in PRESETS[of] if parse_distortion(f"{of}:{level}") == effect)
+    return next(levels, distortion)
 
 
 def _count(ours, theirs):
@@ -165,6 +168,8 @@ def describe(rows):
         ValueError: As `summarise`.
     """
     summary = summarise(rows)
+    kinds = [kind(first) for first, *_ in by_kind(set(rows["distortion"]))]
+    names = " and ".join(_NAMES.get(name, name) for name in kinds)
     sentences = []
     for number, (layer, group) in enumerate(summary.groupby("layer", sort=False)):
         first = group.iloc[0]
@@ -174,16 +179,16 @@ def describe(rows):
         named = equal if len(equal) else types
         if len(named):
             text = (
-                f"`{layer}`, matches {of} under blur and AWGN: {_listed(named)}; by chance "
+                f"`{layer}`, matches {of} under {names}: {_listed(named)}; by chance "
                 f"{first.chance:.3g}."
             )
-            if number == 0 and first.selected in _PAPER:
+            if number == 0 and first.selected in _PAPER and kinds == ["blur", "awgn"]:
                 matches, data = _PAPER[first.selected]
                 text += f" The paper reports {matches} of {first.selected} on {data}."
             sentences.append(text)
         if len(types) > len(named):
             sentences.append(
-                f"`{layer}`, blur and AWGN of any two levels: {types['matches'].min():.1f} to "
+                f"`{layer}`, {names} of any two levels: {types['matches'].min():.1f} to "
                 f"{types['matches'].max():.1f} matches, {types['matches'].mean():.1f} on average."
             )
         levels = group[group["kind"] == OTHER_LEVEL]

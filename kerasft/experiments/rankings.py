@@ -10,9 +10,6 @@ from kerasft.experiments.fine_tuning_run import load_baseline
 from kerasft.susceptibility import FilterRanking, LayerRanking, rank_filters
 from kerasft.susceptibility.borda import POINTS
 
-# As figures show them, from left to right.
-KINDS = ("blur", "awgn")
-
 # The share that the paper compares and fine-tunes.
 FRACTION = 0.25
 
@@ -151,31 +148,6 @@ def added_rankings(rows):
         ValueError: As `part_rankings`.
     """
     return {distortion: sum(parts.values()) for distortion, parts in part_rankings(rows).items()}
-
-
-def in_order(distortions):
-    """Distortions as figures show them: by type, from weak to strong.
-
-    Args:
-        distortions: Short forms, such as `"awgn:15"`.
-
-    Returns:
-        Sorted list of them.
-
-    Example:
-
-    >>> from kerasft.experiments.rankings import in_order
-    >>> in_order(["awgn:5", "blur:1.5", "blur:1"])
-    ['blur:1', 'blur:1.5', 'awgn:5']
-    """
-    return sorted(
-        distortions, key=lambda text: (KINDS.index(kind(text)), parse_distortion(text).sigma)
-    )
-
-
-def kind(distortion):
-    """The type of a distortion, `"blur"` or `"awgn"`, from its short form."""
-    return distortion.partition(":")[0]
 
 
 def _layer_ranking(name, rows):

@@ -33,7 +33,10 @@ def kernel_gradient(convolve, kernel, upstream):
         import torch
 
         with torch.enable_grad():
-            kernel = kernel.detach().requires_grad_()
+            # Filters first in memory, as PyTorch has them. Keras only makes a view so; of a
+            # single filter in double precision, PyTorch then refuses the gradient.
+            kernel = torch.movedim(kernel.detach(), (-1, -2), (0, 1)).contiguous()
+            kernel = torch.movedim(kernel, (0, 1), (-1, -2)).requires_grad_()
             return torch.autograd.grad(convolve(kernel), kernel, upstream)[0]
     raise ValueError(
         f"Expected the tensorflow, jax or torch backend for training. Received: {backend}."

@@ -1,4 +1,3 @@
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -6,15 +5,8 @@ from kerasft.report.charts import measure, ranking_figure, training_figure
 from kerasft.report.checks import BASELINE
 from kerasft.report.comparison import comparison_figure
 from kerasft.report.images import is_reduced, png_uri
-from kerasft.report.numbers import (
-    change,
-    direction,
-    moved,
-    percent,
-    share,
-    whole,
-    wilson,
-)
+from kerasft.report.numbers import direction, moved, wilson
+from kerasft.report.page import render_page
 from kerasft.report.svg import inline_svg, plain_text
 
 MOST_CHARTS = 12
@@ -36,21 +28,8 @@ def render_report(report):
 
     Example: see `Report`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kerasft.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        change=change,
-        direction=direction,
-        percent=percent,
-        share=share,
-        whole=whole,
-    )
-    page = environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
         report=report,
         headline=_headline(report),
         sets=_sets(report.accuracy),
@@ -60,9 +39,6 @@ def render_report(report):
         classes=_classes(report.per_class),
         comparison=_comparison(report.comparison),
     )
-    # A file name that is not valid text reaches Python as lone surrogates,
-    # which no UTF-8 file can hold.
-    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def _headline(report):

@@ -97,6 +97,12 @@ def to_numpy(x):
     return x if isinstance(x, np.ndarray) else keras.ops.convert_to_numpy(x)
 
 
+def is_finite(x):
+    """Whether no value of an array or tensor is NaN or infinity."""
+    x = to_numpy(x)
+    return not np.issubdtype(x.dtype, np.inexact) or bool(np.isfinite(x).all())
+
+
 def _take(x, rows):
     if isinstance(x, np.ndarray):
         return x[rows]

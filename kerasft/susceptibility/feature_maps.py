@@ -1,6 +1,5 @@
 """Feature maps of chosen layers, batch by batch."""
 
-import contextlib
 import warnings
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 
 from kerasft.backend import default_jit_compile, predict_batch
 from kerasft.layer_lookup import named_layers
+from kerasft.listening import listen
 from kerasft.rebuild import is_wired_by_keras
 
 
@@ -40,7 +40,12 @@ class FeatureMaps(keras.Model):
             self.jit_compile = jit_compile
 
     def call(self, inputs):
-        with _recorded_outputs({name: chain[0] for name, chain in self.chains.items()}) as outputs:
+        names = {id(chain[0]): name for name, chain in self.chains.items()}
+        outputs = {name: [] for name in self.chains}
+        with listen(
+            [chain[0] for chain in self.chains.values()],
+            lambda layer, _, maps: outputs[names[id(layer)]].append(maps),
+        ):
             self._prefix(inputs, training=False)
         silent = [name for name, calls in outputs.items() if not calls]
         if silent:
@@ -132,31 +137,3 @@ def _is_part(prefix, model):
         layer["inbound_nodes"] == whole[layer["name"]]["inbound_nodes"]
         for layer in prefix.get_config()["layers"]
     )
-
-
-@contextlib.contextmanager
-def _recorded_outputs(layers):
-    """Record what layers return while the block runs.
-
-    Keras has no hooks, so each layer's `call` is shadowed by an attribute of
-    the instance and uncovered afterwards.
-    """
-    outputs = {name: [] for name in layers}
-
-    def listen(name, layer):
-        original = layer.call
-
-        def call(*args, **kwargs):
-            result = original(*args, **kwargs)
-            outputs[name].append(result)
-            return result
-
-        layer.call = call
-
-    for name, layer in layers.items():
-        listen(name, layer)
-    try:
-        yield outputs
-    finally:
-        for layer in layers.values():
-            del layer.call

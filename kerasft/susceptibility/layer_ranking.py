@@ -10,11 +10,13 @@ class LayerRanking:
     Attributes:
         order: `(filters,)`, int64: filter indices, most affected first.
         borda_counts: `(filters,)`, int64: points of each filter, by index;
-            `None` for a ranking from one exemplar of each set, where nobody
-            votes.
+            `None` where nobody votes: for a ranking from one exemplar of each
+            set, and for one by another criterion than the paper's.
         mean_distance: `(filters,)`, float64: mean earth mover's distance of
-            each filter, by index, in units of the feature maps.
-        pairs: Number of image pairs that voted.
+            each filter, by index, in units of the feature maps. Of a ranking
+            by another criterion, its score, which may be negative.
+        pairs: Number of image pairs that voted; of a ranking by another
+            criterion, the number of images that it was given, perhaps 0.
         distances: `(pairs, filters)`, float64, the distance matrix, where it
             was asked for, else `None`; in the order in which the pairs were
             visited.
@@ -24,6 +26,8 @@ class LayerRanking:
             filters; 1 where all pairs voted. Where their number could not be
             known beforehand, of endlessly many pairs like these. `None` where
             not asked for.
+        criterion: Name of the criterion that `rank_filters_by` ranked by;
+            `None` for earth mover's distances.
     """
 
     order: np.ndarray
@@ -32,6 +36,7 @@ class LayerRanking:
     pairs: int
     distances: np.ndarray | None = None
     confidence: float | None = None
+    criterion: str | None = None
 
     @classmethod
     def from_votes(cls, borda_counts, mean_distance, pairs, distances=None, confidence=None):
@@ -48,6 +53,13 @@ class LayerRanking:
         order = np.argsort(-distances, kind="stable").astype("int64")
         return cls(order, None, distances, 1)
 
+    @classmethod
+    def from_scores(cls, scores, pairs, criterion):
+        """Order filters by the scores that a criterion gave them; ties by index."""
+        scores = np.asarray(scores, "float64")
+        order = np.argsort(-scores, kind="stable").astype("int64")
+        return cls(order, None, scores, int(pairs), criterion=criterion)
+
     def to_json(self):
         """The ranking as a dictionary of JSON values, without the distance matrix."""
         item = {
@@ -55,7 +67,8 @@ class LayerRanking:
             "mean_distance": self.mean_distance.tolist(),
             "pairs": self.pairs,
         }
-        return item if self.confidence is None else item | {"confidence": self.confidence}
+        rare = {"confidence": self.confidence, "criterion": self.criterion}
+        return item | {key: value for key, value in rare.items() if value is not None}
 
     @classmethod
     def from_json(cls, item):
@@ -65,15 +78,22 @@ class LayerRanking:
             ValueError, TypeError, KeyError: Not what `to_json` returns.
         """
         counts, pairs, confidence = item["borda_counts"], item["pairs"], item.get("confidence")
+        criterion = item.get("criterion")
         # NumPy makes numbers of texts and of truth values too.
         if not all(type(value) in (int, float) for value in item["mean_distance"]):
-            raise ValueError("distances are not a list of numbers of at least 0")
+            raise ValueError("distances are not a list of numbers")
         mean = np.asarray(item["mean_distance"], "float64")
         whole = [pairs, *(counts or ())]
         if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**63 for n in whole):
             raise ValueError("counts are not all whole numbers")
-        if mean.ndim != 1 or not len(mean) or not np.isfinite(mean).all() or (mean < 0).any():
-            raise ValueError("distances are not a list of numbers of at least 0")
+        if mean.ndim != 1 or not len(mean) or not np.isfinite(mean).all():
+            raise ValueError("distances are not a list of numbers")
+        if criterion is not None:
+            if not isinstance(criterion, str) or counts is not None or confidence is not None:
+                raise ValueError("a criterion is not a name, or stands beside votes")
+            return cls.from_scores(mean, pairs, criterion)
+        if (mean < 0).any():
+            raise ValueError("a distance is negative")
         if confidence is not None:
             number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
             if not number or not 0 <= confidence <= 1:

@@ -1,13 +1,13 @@
 """Streams of clean and distorted batches, whatever they come from."""
 
-import inspect
-
 import keras
 import numpy as np
 
+from kerasft.distortions import takes_first_index
 from kerasft.susceptibility.batches import (
     count_rows,
     is_arrays,
+    is_finite,
     refuse_endless,
     stream_batches,
     to_numpy,
@@ -119,10 +119,7 @@ def _is_function(data):
 
 
 def _distort(batches, distortion, order=None):
-    try:
-        takes_index = "first_index" in inspect.signature(distortion).parameters
-    except ValueError:  # Compiled functions may have no signature.
-        takes_index = False
+    takes_index = takes_first_index(distortion)
     index = 0
     for batch in batches:
         size = len(keras.tree.flatten(batch)[0])
@@ -177,7 +174,7 @@ def _validate(clean, distorted):
         )
     for name, batch in (("clean", clean), ("distorted", distorted)):
         validate_numbers(batch, f"{name} images")
-        if not all(_is_finite(x) for x in keras.tree.flatten(batch)):
+        if not all(map(is_finite, keras.tree.flatten(batch))):
             raise ValueError(
                 f"Expected finite pixels. Received: {name} images with NaN or infinity."
             )
@@ -196,7 +193,3 @@ def _validate_range(peaks, clean, distorted):
             f"values up to {peaks[0]:g} and up to {peaks[1]:g}."
         )
     return peaks
-
-
-def _is_finite(x):
-    return not np.issubdtype(x.dtype, np.inexact) or np.isfinite(x).all()

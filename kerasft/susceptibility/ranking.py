@@ -21,10 +21,10 @@ FRACTION = 0.25
 class FilterRanking(Mapping):
     """A mapping from layer name to `LayerRanking`.
 
-    What `rank_filters` returns. Rankings of disjoint sets of images can be
-    added, also by `sum`: the sum is the ranking of their union. How far the
-    selection of the parts was settled says nothing of the sum, which has no
-    `confidence`.
+    What `rank_filters` and `rank_filters_by` return. Rankings of disjoint sets
+    of images that voted can be added, also by `sum`: the sum is the ranking of
+    their union. How far the selection of the parts was settled says nothing
+    of the sum, which has no `confidence`.
 
     Args:
         layers: Mapping from layer name to `LayerRanking`, at least one.
@@ -68,8 +68,9 @@ class FilterRanking(Mapping):
                 `max(1, floor(fraction * F))` filters. Default: 0.25, the
                 paper's.
             count: Number of filters in each layer, from 1 to F.
-            threshold: As many filters as have a larger mean distance than
-                this; a layer with none is left out.
+            threshold: As many filters as have a larger mean distance (of a
+                ranking by another criterion, score) than this; a layer with
+                none is left out.
             which: `"most"` affected, `"least"` affected, `"random"`, or
                 `"all"` filters of each layer.
             seed: Seed of the random choice; each layer draws its own.
@@ -112,7 +113,7 @@ class FilterRanking(Mapping):
         if not selection:
             raise ValueError(
                 f"Expected a threshold that some filter exceeds. Received: {threshold}; the "
-                f"largest mean distance is {max(r.mean_distance.max() for r in self.values()):g}."
+                f"largest value is {max(r.mean_distance.max() for r in self.values()):g}."
             )
         return selection
 
@@ -143,9 +144,11 @@ class FilterRanking(Mapping):
         for name, ours in self.items():
             theirs = other[name]
             if ours.borda_counts is None or theirs.borda_counts is None:
+                criterion = ours.criterion or theirs.criterion
+                source = f"by {criterion!r}" if criterion else "from one exemplar of each set"
                 raise ValueError(
                     f"Expected rankings with Borda counts. Received: layer {name!r} without, as "
-                    "it was ranked from one exemplar of each set."
+                    f"it was ranked {source}."
                 )
             pairs = ours.pairs + theirs.pairs
             kept = ours.distances is not None and theirs.distances is not None
@@ -175,7 +178,8 @@ class FilterRanking(Mapping):
         Returns:
             `pandas.DataFrame`, a row for each filter, most affected first
             within each layer: `layer`, `rank` (from 1), `filter`,
-            `borda_count` (NA without votes), `mean_distance`, `pairs`.
+            `borda_count` (NA without votes), `mean_distance` (of a ranking by
+            another criterion, its score), `pairs`.
         """
         frames = [
             pd.DataFrame(

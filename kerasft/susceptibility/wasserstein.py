@@ -50,7 +50,11 @@ def wasserstein_distances(clean, distorted, method="sorted"):
     """
     on_host = lives_on_host(clean) and lives_on_host(distorted)
     if on_host:
-        clean, distorted = np.asarray(clean), np.asarray(distorted)
+        # PyTorch makes no array of a tensor that requires a gradient, nor of bfloat16.
+        clean, distorted = (
+            keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+            for x in (clean, distorted)
+        )
     # A compiled function may not know how many images it will get.
     shape, other = tuple(clean.shape), tuple(distorted.shape)
     if shape != other or len(shape) < 2 or 0 in shape[1:]:

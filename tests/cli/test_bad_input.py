@@ -170,6 +170,8 @@ def test_an_existing_output_folder_is_not_touched(kerasft, trained_model, folder
         (("--distortion", "awgn:loud"), "Expected a distortion"),
         (("--distortion", "awgn:-1"), "at least 0"),
         (("--distortion", "fog:1"), "Expected a distortion"),
+        (("--distortion", "jpeg:0"), "from 1 to 100. Received: 'jpeg:0'"),
+        (("--distortion", "motion:9"), "at most 8, the longer side"),
     ],
 )
 def test_bad_distortions(kerasft, trained_model, folders, tmp_path, options, message):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kerasft.datasets import load_image_folder
-from kerasft.distortions import GaussianBlur
+from kerasft.distortions import GaussianBlur, parse_distortion
 from kerasft.evaluation import predict_classes
 from kerasft.susceptibility import FilterRanking, rank_filters
 
@@ -47,6 +47,29 @@ def test_evaluate_gives_the_accuracy_that_keras_gives(kerasft, trained_model, fo
     right = int((outputs.argmax(1) == folder.labels).sum())
     assert status == 0
     assert f"{right} of 100 images" in out
+
+
+@pytest.mark.parametrize("kind", ["jpeg:30", "shot:central"])
+def test_evaluate_and_rank_take_every_distortion(kerasft, trained_model, folders, tmp_path, kind):
+    clean = load_image_folder(folders / "clean_test", channels=1)
+    distortion = parse_distortion(kind, seed=3)
+    status, out, _ = kerasft(
+        "evaluate", trained_model, "--data", folders / "clean_test", "--distortion", kind,
+        "--seed", 3,
+    )  # fmt: skip
+    model = keras.saving.load_model(trained_model)
+    right = int((predict_classes(model, distortion(clean.images)) == clean.labels).sum())
+    assert status == 0
+    assert f"{right} of 100 images, {distortion};" in out
+    status, _, _ = kerasft(
+        "rank", trained_model, "--clean", folders / "clean_test", "--distortion", kind,
+        "--seed", 3, "--out", tmp_path / "ranking",
+    )  # fmt: skip
+    assert status == 0
+    written = FilterRanking.load(tmp_path / "ranking" / "ranking.json")
+    expected = rank_filters(model, clean.images, distortion(clean.images))
+    for name, layer in expected.items():
+        np.testing.assert_array_equal(written[name].borda_counts, layer.borda_counts)
 
 
 def test_evaluate_distorts_when_asked(kerasft, trained_model, folders):

@@ -13,7 +13,10 @@ from kerasft.datasets import ImageDataset
 from kerasft.experiments import ImageStore
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-DISTORTIONS = ("awgn:15", "awgn:25", "blur:1", "blur:0.5", "awgn:0", "blur:0")
+DISTORTIONS = (
+    *("awgn:15", "awgn:25", "blur:1", "blur:0.5", "awgn:0", "blur:0"),
+    *("jpeg:30", "motion:3", "contrast:0.4", "impulse:0.1", "shot:60"),
+)
 
 
 def _dataset(train=500, test=60, shift=0):

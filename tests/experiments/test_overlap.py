@@ -112,6 +112,16 @@ def test_a_level_without_a_name_is_the_same_as_no_other():
     assert same[["first", "second"]].to_numpy().tolist() == [["blur:central", "awgn:15"]]
 
 
+def test_other_distortions_are_called_by_their_names():
+    tops = {name: [range(8)] for name in ("blur:1", "jpeg:58")}
+    summary = overlap.summarise(_votes_for(tops, 32))
+    assert summary["same_level"].tolist() == [True]
+    assert overlap.describe(_votes_for(tops, 32)) == [
+        "`conv1`, matches of the 8 most affected of 32 filters under blur and jpeg: `blur:1` and "
+        "`jpeg:58` 8; by chance 2."
+    ]
+
+
 def test_parts_count_each_for_themselves():
     tops = {
         "blur:1": [range(8), range(8), range(8)],

@@ -10,6 +10,7 @@ from scipy.stats import wasserstein_distance
 
 import kerasft
 from kerasft.experiments import Bench, ImageStore, rankings, run_grid
+from kerasft.experiments.distortion_order import in_order
 
 DISTORTIONS = ("blur:1", "awgn:15")
 PARTS = 3
@@ -239,7 +240,8 @@ def test_rows_that_are_not_whole_are_refused(rows, change, message):
 
 def test_distortions_are_shown_by_type_from_weak_to_strong():
     names = ["awgn:central", "blur:1.5", "awgn:5", "blur:0.5", "awgn:25", "blur:10", "blur:2"]
-    assert rankings.in_order(names) == [
+    names += ["jpeg:30", "contrast:0.15", "jpeg:9", "contrast:0.75", "shot:50", "shot:500"]
+    assert in_order(names) == [
         "blur:0.5",
         "blur:1.5",
         "blur:2",
@@ -247,4 +249,10 @@ def test_distortions_are_shown_by_type_from_weak_to_strong():
         "awgn:5",
         "awgn:central",
         "awgn:25",
+        "jpeg:30",
+        "jpeg:9",
+        "contrast:0.75",
+        "contrast:0.15",
+        "shot:500",
+        "shot:50",
     ]

@@ -111,7 +111,7 @@ def test_a_weights_file_fits_whatever_filters_are_trained(tmp_path, selection):
         "float16",
         "bfloat16",
         "mixed_bfloat16",
-        pytest.param("float64", marks=pytest.mark.tensorflow_only("JAX has float64 off")),
+        pytest.param("float64", marks=pytest.mark.not_on("jax", "float64 is off")),
     ],
 )
 def test_a_keras_file_keeps_weights_of_any_dtype(tmp_path, dtype):

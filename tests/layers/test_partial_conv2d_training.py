@@ -10,6 +10,11 @@ from kerasft import PartiallyTrainableConv2D
 FILTERS = 6
 CHOSEN = (1, 4)
 FROZEN = [0, 2, 3, 5]
+COMPILED = pytest.param(
+    {"jit_compile": True},
+    marks=pytest.mark.not_on("torch", "torch.compile takes minutes for a step"),
+    id="jit_compile",
+)
 
 
 def make_model(**arguments):
@@ -90,11 +95,12 @@ CASES = {
 def test_frozen_filters_are_byte_identical_after_training(make_optimizer, arguments):
     model = make_model(**arguments)
     before = weights_of(model.layers[0])
-    train(model, make_optimizer())
+    # An odd number of steps, since clipped ones of one size may cancel.
+    train(model, make_optimizer(), epochs=3)
     assert_only_chosen_moved(before, model.layers[0])
 
 
-@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, COMPILED], ids=str)
 @pytest.mark.parametrize("arguments", [{}, {"groups": 2}, {"use_bias": False}], ids=str)
 def test_frozen_filters_are_byte_identical_however_the_step_runs(options, arguments):
     model = make_model(**arguments)
@@ -111,7 +117,7 @@ def policy(request):
     keras.config.set_dtype_policy(saved)
 
 
-@pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, COMPILED], ids=str)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"], indirect=True)
 def test_frozen_filters_are_byte_identical_in_mixed_precision(policy, options):
     model = make_model()
@@ -126,7 +132,7 @@ def test_frozen_filters_are_byte_identical_in_mixed_precision(policy, options):
     assert_only_chosen_moved(before, layer)
 
 
-@pytest.mark.tensorflow_only("JAX keeps weights to itself while an epoch runs")
+@pytest.mark.not_on("jax", "weights are out of reach while an epoch runs")
 def test_training_follows_conv2d_whose_other_filters_are_put_back():
     model = make_model(activation="relu")
     twin = keras.Sequential(
@@ -158,7 +164,7 @@ def test_toggling_trainable_never_unfreezes_the_frozen_part():
     before = weights_of(layer)
     layer.trainable = False
     assert layer.trainable_weights == []
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() != "jax":
         with pytest.warns(UserWarning, match="does not have any trainable weights"):
             train(model)
     else:
@@ -200,7 +206,9 @@ def test_a_regularizer_penalises_the_trainable_slices_alone():
     layer = make_model(kernel_regularizer=L2, bias_regularizer=L2).layers[0]
     kernel, bias = weights_of(layer)
     expected = [0.1 * (part[..., CHOSEN] ** 2).sum() for part in (kernel, bias)]
-    np.testing.assert_allclose(sorted(map(float, layer.losses)), sorted(expected), rtol=1e-5)
+    np.testing.assert_allclose(
+        sorted(map(keras.ops.convert_to_numpy, layer.losses)), sorted(expected), rtol=1e-5
+    )
 
 
 def test_a_constraint_projects_the_trainable_slices_alone():

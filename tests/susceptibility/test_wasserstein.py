@@ -180,7 +180,7 @@ def test_an_error_in_a_thread_is_not_lost(monkeypatch):
         wasserstein_distances(np.zeros((2, 3, 3, 2)), np.zeros((2, 3, 3, 2)))
 
 
-@pytest.mark.tensorflow_only("Keras runs a model uncompiled before it compiles it for JAX")
+@pytest.mark.tensorflow_only("elsewhere Keras runs a model uncompiled, always or at first")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_tensors_of_a_compiled_function_stay_where_they_are(dtype):
     generator = np.random.default_rng(4)
@@ -207,6 +207,19 @@ def test_tensors_in_host_memory_are_taken_as_arrays():
     assert result.tobytes() == wasserstein_distances(*maps).tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("method", ["sorted", "scipy"])
+def test_outputs_of_a_trainable_layer_are_taken_as_arrays(method, dtype):
+    # PyTorch's tensors that carry a gradient refuse to be made arrays.
+    images = np.random.default_rng(6).normal(size=(2, 3, 6, 5, 2)).astype("float32")
+    layer = keras.layers.Conv2D(4, 3, dtype=dtype)
+    maps = [layer(each) for each in images]
+    result = wasserstein_distances(*maps, method)
+    arrays = [keras.ops.convert_to_numpy(each) for each in maps]
+    assert result.tobytes() == wasserstein_distances(*arrays, method).tobytes()
+
+
+@pytest.mark.not_on("torch", "no tensor is without values where nothing is traced")
 def test_scipy_is_not_called_on_tensors_without_values():
     class Distances(keras.Model):
         def call(self, inputs):

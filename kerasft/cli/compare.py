@@ -1,0 +1,174 @@
+import pathlib
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kerasft.cli.compare_corruptions import read_corruptions
+from kerasft.cli.compare_digits import digits_to_compare
+from kerasft.cli.compare_folders import read_folders
+from kerasft.cli.csv_table import csv_table
+from kerasft.cli.facts import command_line, run_facts
+from kerasft.cli.names import split_names
+from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.workers import workers
+from kerasft.comparison import compare
+from kerasft.methods import METHODS
+from kerasft.report import LeaderboardPage
+
+_QUICK_EPOCHS = 8
+_QUICK_LABELS = 100
+
+
+def run(
+    model,
+    clean,
+    distorted,
+    validation,
+    test,
+    clean_test,
+    cifar10_c,
+    severity,
+    labels,
+    methods,
+    seeds,
+    search_learning_rate,
+    epochs,
+    patience,
+    batch_size,
+    layers,
+    pixels,
+    classes,
+    jobs,
+    save_best,
+    quick,
+    out,
+    force,
+):
+    """The command `kerasft compare`; arguments are its options."""
+    methods = _method_names(methods)
+    folders = {
+        "--clean": clean, "--distorted": distorted, "--validation": validation, "--test": test,
+        "--clean-test": clean_test, "--cifar10-c": cifar10_c,
+    }  # fmt: skip
+    given = [name for name, value in folders.items() if value is not None]
+    _check_sources(model, given, quick, save_best)
+    out = pathlib.Path(out)
+    # A comparison that was stopped is there to go on with.
+    check_output_folder(out, force or (out / "comparison.csv").is_file())
+    if model is None:
+        inputs, labels = digits_to_compare(), labels or _QUICK_LABELS
+    elif cifar10_c is not None:
+        inputs = read_corruptions(
+            model, cifar10_c, severity, clean, clean_test, split_names(classes), pixels
+        )
+    else:
+        inputs = read_folders(
+            model, clean, distorted, validation, test, clean_test, split_names(classes), pixels
+        )
+    seeds = 1 if quick else seeds
+    with workers(jobs):
+        comparison = compare(
+            inputs.model,
+            **inputs.images,
+            methods=methods,
+            labels=labels,
+            seeds=seeds,
+            layers=split_names(layers),
+            learning_rate="search" if search_learning_rate else 1e-3,
+            epochs=min(epochs, _QUICK_EPOCHS) if quick else epochs,
+            patience=patience,
+            batch_size=batch_size,
+            out=out,
+        )
+    page = LeaderboardPage(
+        title=f"{inputs.model_name} on {inputs.distortion}",
+        model_name=inputs.model_name,
+        distortion=inputs.distortion,
+        recommendation=comparison.recommendation,
+        leaderboard=comparison.leaderboard,
+        best=comparison.best,
+        left_out=comparison.left_out,
+        notes=(*inputs.notes, *comparison.notes),
+        facts=run_facts(command_line(), {"Seeds": ", ".join(map(str, range(seeds)))}),
+    )
+    written = ["comparison.csv", "leaderboard.csv", "report.html"]
+    with output_folder(out, force=True) as staging:
+        (staging / "leaderboard.csv").write_bytes(csv_table(comparison.leaderboard))
+        (staging / "report.html").write_text(page.render(), encoding="utf-8")
+        if save_best and comparison.best is not None:
+            comparison.save_best(staging / "best.keras")
+            written.append("best.keras")
+    _print_summary(page, out, written)
+
+
+def _check_sources(model, given, quick, save_best):
+    wanted = "MODEL with --clean DIR and --distorted DIR, or MODEL with --cifar10-c PATH"
+    if model is None:
+        if not quick or given:
+            raise ValueError(
+                f"Expected {wanted}; --quick alone compares on embedded digits. Received: "
+                f"{' '.join(given) or 'none of them'} without MODEL."
+            )
+        return
+    if "--cifar10-c" in given:
+        unfit = sorted(set(given) - {"--cifar10-c", "--clean", "--clean-test"})
+        if unfit:
+            raise ValueError(f"Expected {wanted}. Received: --cifar10-c with {' '.join(unfit)}.")
+        if save_best:
+            raise ValueError(
+                "Expected --save-best with one set of distorted images. Received: --cifar10-c, of "
+                "which every corruption has a best model of its own."
+            )
+    elif not {"--clean", "--distorted"} <= set(given):
+        raise ValueError(f"Expected {wanted}. Received: {' '.join(given) or 'MODEL alone'}.")
+
+
+def _method_names(text):
+    """Names from `a,b,c`; a name of the package may hold commas itself."""
+    parts = split_names(text)
+    if parts is None:
+        return None
+    names = []
+    while parts:
+        joined = [", ".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        name = next((name for name in joined if name in METHODS), parts[0])
+        names.append(name)
+        parts = parts[name.count(",") + 1 :]
+    return names
+
+
+def _print_summary(page, out, written):
+    console = Console()
+    if not page.leaderboard.empty:
+        console.print(_table(page))
+    _print_line(console, page.recommendation)
+    for reason in dict.fromkeys(page.left_out.values()):
+        methods = [name for name, other in page.left_out.items() if other == reason]
+        _print_line(console, f"Left out: {', '.join(methods)}. {reason}")
+    for note in page.notes:
+        _print_line(console, note)
+    _print_line(console, f"Wrote {', '.join(written)} to {out}")
+
+
+def _print_line(console, text):
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(page):
+    table = Table(title=escape(page.title), title_justify="left")
+    table.add_column("method")
+    for column in ("distorted", "clean", "labels", "trained"):
+        table.add_column(column, justify="right")
+    for row in page.leaderboard.itertuples():
+        low, high = 100 * row.distorted_accuracy_low, 100 * row.distorted_accuracy_high
+        interval = "" if np.isnan(low) else f" ({low:.1f}–{high:.1f})"
+        table.add_row(
+            escape(row.method),
+            f"{row.distorted_accuracy:.1%}{interval}",
+            "" if np.isnan(row.clean_accuracy) else f"{row.clean_accuracy:.1%}",
+            f"{row.labels_needed:,}",
+            f"{row.trained_parameters:,}",
+        )
+    return table

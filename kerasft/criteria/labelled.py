@@ -1,0 +1,27 @@
+import numpy as np
+
+from kerasft.cross_entropy import cross_entropy
+from kerasft.training_checks import label_array, validate_images, validate_weights
+
+
+def labelled_loss(model, images, labels, reduction):
+    """The cross-entropy of a classifier, after checks of all that goes into it.
+
+    Args:
+        model: A `keras.Model` with one output.
+        images: Array of the distorted images.
+        labels: Array of their labels.
+        reduction: As in `keras.losses.Loss`.
+
+    Returns:
+        A `keras.losses.Loss`.
+
+    Raises:
+        ValueError: Images or labels that do not fit the model, or NaN.
+    """
+    validate_weights(model, repr(model.name))
+    validate_images(model, images[:8], "distorted")
+    if np.issubdtype(images.dtype, np.inexact) and not np.isfinite(images).all():
+        raise ValueError("Expected finite pixels. Received: distorted images with NaN or infinity.")
+    labels = label_array(labels, "labels")
+    return cross_entropy(model, images[:8], labels, "labels", reduction)

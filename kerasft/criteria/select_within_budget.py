@@ -1,0 +1,74 @@
+import numbers
+
+import numpy as np
+
+from kerasft.criteria.filters import parameters_per_filter
+from kerasft.layer_lookup import named_layers
+from kerasft.susceptibility.model_input import validate_model
+from kerasft.training_checks import validate_ranking
+from kerasft.tunable import find_tunable
+
+
+def select_within_budget(ranking, model, parameters):
+    """Select the most affected filters of all layers that a number of parameters pays for.
+
+    Filters of different layers are compared by what they have (Borda points,
+    without votes distance or score) relative to the mean magnitude of their
+    layer, since layers differ in units and in width; filters of one layer stay
+    in the ranking's order, and ties go to the filter that stands higher in its
+    layer. From the top down, each filter is taken that still fits.
+
+    Args:
+        ranking: A `FilterRanking` of `Conv2D`, `Conv1D` or `Conv3D` layers.
+        model: The `keras.Model` that was ranked.
+        parameters: At most so many parameters are trained: of each filter its
+            slice of the kernel and its bias.
+
+    Returns:
+        Dictionary from layer name to a sorted list of filter indices; a layer
+        that gets none is left out.
+
+    Raises:
+        TypeError: `model` is not a `keras.Model`, `ranking` no
+            `FilterRanking`.
+        ValueError: A ranking of another model, a layer whose filters cannot be
+            trained one by one, or fewer parameters than the smallest filter
+            has.
+
+    Example:
+
+    >>> import kerasft
+    >>> images, _ = kerasft.datasets.digits()
+    >>> model = kerasft.models.cifar10_cnn((8, 8, 1))
+    >>> ranking = kerasft.rank_filters(model, images[:20], kerasft.GaussianBlur(1.0))
+    >>> selection = kerasft.select_within_budget(ranking, model, 1000)
+    >>> sum({"conv1": 10, "conv2": 289}[name] * len(f) for name, f in selection.items()) <= 1000
+    True
+    """
+    validate_model(model, batch_size=1)
+    validate_ranking(ranking, model)
+    layers = named_layers(model)
+    costs = {name: parameters_per_filter(layers[find_tunable(name, layers)[0]]) for name in ranking}
+    whole = isinstance(parameters, numbers.Integral) and not isinstance(parameters, bool)
+    if not whole or parameters < min(costs.values()):
+        raise ValueError(
+            "Expected parameters as a whole number that pays for one filter at least, "
+            f"{min(costs.values())} or more. Received: {parameters!r}."
+        )
+    left, selection = int(parameters), {}
+    for _, _, name, filter_ in sorted(_candidates(ranking), key=lambda item: item[:2]):
+        # Filters of one layer cost the same, so none is passed over for a
+        # lower one of its layer.
+        if costs[name] <= left:
+            left -= costs[name]
+            selection.setdefault(name, []).append(filter_)
+    return {name: sorted(selection[name]) for name in ranking if name in selection}
+
+
+def _candidates(ranking):
+    """For each filter: its value, lower for more affected, its place, layer and index."""
+    for name, layer in ranking.items():
+        values = layer.mean_distance if layer.borda_counts is None else layer.borda_counts
+        mean = np.abs(values).mean()
+        for place, filter_ in enumerate(layer.order.tolist()):
+            yield -values[filter_] / (mean or 1.0), place, name, filter_

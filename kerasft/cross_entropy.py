@@ -1,0 +1,48 @@
+"""The loss of a classifier, found out from what it takes and gives."""
+
+import keras
+import numpy as np
+
+from kerasft.backend import predict_batch, predict_without_slow_jit
+from kerasft.training_checks import validate_classes
+
+
+def cross_entropy(model, images, labels, name, reduction="sum_over_batch_size"):
+    """The cross-entropy loss for integer or one-hot labels and for scores or logits.
+
+    Args:
+        model: A classifier with one output `(images, classes)`, or
+            `(images, 1)` for two classes.
+        images: A few images.
+        labels: All labels of their set, an array.
+        name: Of the set, for the error.
+        reduction: As in `keras.losses.Loss`.
+
+    Returns:
+        A `keras.losses.Loss`.
+
+    Raises:
+        ValueError: Other outputs, or labels that are no classes of theirs.
+    """
+    predict_without_slow_jit(model)
+    outputs = predict_batch(model, images)
+    if getattr(outputs, "ndim", None) != 2:
+        shapes = keras.tree.map_structure(lambda x: x.shape, outputs)
+        raise ValueError(
+            "Expected a model with outputs (images, classes), or a loss that fits it. "
+            f"Received: outputs of shape {shapes}."
+        )
+    bounded = bool((outputs >= 0).all() and (outputs <= 1).all())
+    if outputs.shape[1] == 1:
+        validate_classes(labels, 2, name)
+        return keras.losses.BinaryCrossentropy(from_logits=not bounded, reduction=reduction)
+    from_logits = not (bounded and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        if labels.shape[1] != outputs.shape[1]:
+            raise ValueError(
+                f"Expected one-hot labels for {outputs.shape[1]} classes in {name}. "
+                f"Received: labels of shape {labels.shape}."
+            )
+        return keras.losses.CategoricalCrossentropy(from_logits=from_logits, reduction=reduction)
+    validate_classes(labels, outputs.shape[1], name)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits, reduction=reduction)

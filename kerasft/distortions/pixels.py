@@ -1,0 +1,90 @@
+"""What all distortions ask of images and of their arguments."""
+
+import numbers
+
+import numpy as np
+
+# What float images may exceed their range by: rounding, not another range.
+_TOLERANCE = 1e-6
+
+
+def validate_images(images, value_range):
+    """Images as an array, refused unless they are distortable.
+
+    Args:
+        images: `(images, height, width, channels)` within `value_range`,
+            integers or floats.
+        value_range: Lowest and highest value of a pixel.
+
+    Raises:
+        ValueError: Wrong shape or dtype, an empty range, pixels outside
+            `value_range` or evidently of another, NaN or infinity.
+    """
+    images = np.asarray(images)
+    low, high = value_range
+    if not low < high:
+        raise ValueError(f"Expected value_range as (lowest, highest). Received: {value_range}.")
+    if images.ndim != 4 or images.dtype.kind not in "uif":
+        raise ValueError(
+            "Expected images as numbers of shape (images, height, width, channels). "
+            f"Received: {images.dtype} {images.shape}."
+        )
+    if images.size == 0:
+        return images
+    smallest, largest = float(images.min()), float(images.max())
+    slack = _TOLERANCE * (high - low)
+    # Negated, so that NaN is refused too.
+    if not (low - slack <= smallest and largest <= high + slack):
+        raise ValueError(
+            f"Expected finite pixels from {low:g} to {high:g}. "
+            f"Received: {smallest:g} to {largest:g}."
+        )
+    # A range of 0–255 holds 0–1 images too, but as good as black.
+    if images.dtype.kind == "f" and (low, high) == (0, 255) and 0 < largest <= 1:
+        raise ValueError(
+            f"Expected pixels from 0 to 255. Received: {smallest:g} to {largest:g}, as if from "
+            "0 to 1; say value_range=(0, 1) if they are."
+        )
+    return images
+
+
+def validate_sigma(sigma):
+    """Refuse a standard deviation that is negative, NaN or infinite."""
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"Expected a sigma of at least 0. Received: {sigma}.")
+
+
+def is_whole(number):
+    """Whether a number is an integer of Python or NumPy."""
+    return isinstance(number, numbers.Integral)
+
+
+def random_generators(count, seed, first_index):
+    """A random generator for each image, from `seed` and the image's index alone.
+
+    Args:
+        count: Number of images.
+        seed: Non-negative integer.
+        first_index: Index of the first image, for batches of a larger set.
+
+    Raises:
+        ValueError: `seed` or `first_index` not a whole number of at least 0.
+    """
+    for name, number in (("seed", seed), ("first_index", first_index)):
+        if not is_whole(number) or number < 0:
+            raise ValueError(
+                f"Expected {name} as a whole number of at least 0. Received: {number!r}."
+            )
+    return (np.random.default_rng([seed, first_index + place]) for place in range(count))
+
+
+def as_floats(images):
+    """A copy of the images in which a result can be computed."""
+    return np.array(images, np.result_type(images.dtype, "float32"))
+
+
+def as_dtype(images, dtype):
+    """The result as what came in; integers are rounded."""
+    if np.issubdtype(dtype, np.integer):
+        return np.rint(images).astype(dtype)
+    return images.astype(dtype, copy=False)

@@ -1,0 +1,48 @@
+"""Why a method cannot be used on a problem, in one sentence each."""
+
+from kerasft.batch_norm import batch_normalizations
+from kerasft.methods.convolutions import convolutions
+
+
+def first_reason(*reasons):
+    """Make `Method.reason_against` of several.
+
+    Args:
+        *reasons: Functions from a `Problem` to a sentence or `None`.
+
+    Returns:
+        Function from a `Problem` to the first sentence that holds, or `None`.
+    """
+    return lambda problem: next(filter(None, (reason(problem) for reason in reasons)), None)
+
+
+def no_labels(problem):
+    if problem.labels is None or problem.validation is None:
+        return "There are no labels of distorted images, for training and validation."
+    return None
+
+
+def no_batch_norm(problem):
+    if not batch_normalizations(problem.model):
+        return "The model has no batch normalization."
+    return None
+
+
+def no_convolution(problem):
+    if not convolutions(problem):
+        return "The model has no convolutions whose filters can be trained one by one."
+    return None
+
+
+def no_pairs(problem):
+    if problem.clean is None or not problem.paired:
+        return "There are no clean versions of the distorted images."
+    return None
+
+
+def no_clean_labels(problem):
+    if problem.clean is None:
+        return "There are no clean images."
+    if problem.clean_labels is None and not problem.paired:
+        return "There are no labels of clean images."
+    return None

@@ -1,0 +1,101 @@
+"""How methods train: the same data, loss, optimizer and stopping for all."""
+
+import math
+
+import keras
+
+from kerasft.backend import default_jit_compile
+from kerasft.cross_entropy import cross_entropy
+from kerasft.finetuning import fine_tune
+from kerasft.frozen_prefix import cache_frozen_prefix
+from kerasft.methods.copies import copy_model
+from kerasft.methods.outcome import Outcome
+
+
+def train(model, problem, *, convert=lambda layer: None, give_back=True):
+    """Train what is trainable of a copy of the problem's model.
+
+    Args:
+        model: The copy, not compiled. It is trained in place.
+        problem: A `Problem` with labels.
+        convert: Function from a layer of the trained copy to the one that
+            stands in its place in the result, or to `None`.
+        give_back: As in `copy_model`.
+
+    Returns:
+        An `Outcome`.
+    """
+    loss = label_loss(model, problem)
+    parameters = count_parameters(model.trainable_weights)
+    to_fit, train, validation, _ = cache_frozen_prefix(
+        model, (problem.distorted, problem.labels), problem.validation, problem.batch_size
+    )
+    to_fit.compile(
+        keras.optimizers.Adam(problem.learning_rate), loss, jit_compile=default_jit_compile()
+    )
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss", patience=problem.patience, restore_best_weights=True
+    )
+    history = to_fit.fit(
+        *train,
+        batch_size=problem.batch_size,
+        epochs=problem.epochs,
+        validation_data=validation,
+        callbacks=[stopping],
+        verbose=0,
+    )
+    return Outcome(copy_model(model, convert, give_back), parameters, epochs=len(history.epoch))
+
+
+def train_filters(model, problem, seed, selection, data=None):
+    """Train some filters of a model and nothing else.
+
+    Args:
+        model: The problem's model, or that with other statistics.
+        problem: A `Problem` with labels.
+        seed: Of shuffling and dropout.
+        selection: Mapping from layer name to filter indices.
+        data: `(images, labels)`. Default: the distorted ones of the problem.
+
+    Returns:
+        An `Outcome`.
+    """
+    tuned = fine_tune(
+        model,
+        data or (problem.distorted, problem.labels),
+        problem.validation,
+        selection=selection,
+        optimizer=keras.optimizers.Adam(problem.learning_rate),
+        loss=label_loss(model, problem),
+        epochs=problem.epochs,
+        patience=problem.patience,
+        batch_size=problem.batch_size,
+        seed=seed,
+        verbose=0,
+    )
+    return Outcome(tuned.model, tuned.trained_parameters, epochs=len(tuned.history.epoch))
+
+
+def label_loss(model, problem):
+    """The cross-entropy for a model and the labels of a problem.
+
+    Whatever the source model is compiled with: that may want one-hot labels.
+
+    Args:
+        model: A `keras.Model`.
+        problem: A `Problem` with labels.
+
+    Returns:
+        A `keras.losses.Loss`.
+
+    Raises:
+        ValueError: Labels that are no classes of the model.
+    """
+    images, labels = problem.validation
+    cross_entropy(model, images[:8], labels, "validation")
+    return cross_entropy(model, problem.distorted[:8], problem.labels, "train")
+
+
+def count_parameters(weights):
+    """Number of values in a list of weights."""
+    return sum(math.prod(weight.shape) for weight in weights)

@@ -1,0 +1,188 @@
+"""The commands that work on image folders."""
+
+import click
+
+from kerasft_cli import running
+from kerasft_cli.options import (
+    DISTORTION_HELP,
+    image_options,
+    jobs_option,
+    layers_option,
+    out_options,
+    seed_option,
+    training_options,
+    unpaired_options,
+)
+
+
+@click.command()
+@out_options("kerasft-demo")
+@click.option("--quick", is_flag=True, help="One seed and few epochs, to see that it runs.")
+def demo(out, force, quick):
+    """Show the method on handwritten digits: blur, rank, fine-tune, merge.
+
+    Needs no data and no network. Writes robust.keras, ranking.csv,
+    results.csv, demo.png and report.html.
+    """
+    running.run("demo", out=out, force=force, quick=quick)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--clean", metavar="DIR", required=True, help="Clean images.")
+@click.option("--distorted", metavar="DIR", help="Their distorted versions, at the same paths.")
+@click.option("--distortion", metavar="KIND", help=DISTORTION_HELP)
+@click.option(
+    "--confidence",
+    type=float,
+    metavar="C",
+    help="Stop when the top 25% of each layer are settled; over 0, under 1, e.g. 0.95. "
+    "Default: use all pairs.",
+)
+@unpaired_options
+@layers_option
+@image_options
+@seed_option
+@out_options("kerasft-ranking")
+def rank(**options):
+    """Rank the filters of MODEL by what a distortion does to them.
+
+    \b
+    Examples:
+      kerasft rank model.keras --clean photos --distortion awgn:15
+      kerasft rank model.keras --clean photos --distorted noisy_photos
+      kerasft rank model.keras --clean photos --distorted other_photos --unpaired
+    """
+    running.run("rank", **options)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--clean", metavar="DIR", required=True, help="Clean images.")
+@click.option(
+    "--distorted", metavar="DIR", required=True, help="Labelled distorted images to train on."
+)
+@click.option("--validation", metavar="DIR", help="Distorted images. Default: a fifth held out.")
+@click.option("--test", metavar="DIR", help="Distorted images. Default: those for validation.")
+@click.option("--clean-test", metavar="DIR", help="Clean images. Default: from --clean.")
+@click.option(
+    "--fraction",
+    type=float,
+    default=0.25,
+    show_default=True,
+    help="Share of each layer's filters to train.",
+)
+@click.option(
+    "--which",
+    type=click.Choice(["most", "least", "random", "all"]),
+    default="most",
+    show_default=True,
+    help="Which filters: the most affected, or another choice to compare with.",
+)
+@training_options
+@unpaired_options
+@layers_option
+@image_options
+@seed_option
+@out_options()
+def robustify(**options):
+    """Make MODEL better on distorted images: rank, select, fine-tune, merge.
+
+    Images in CLEAN and DISTORTED are pairs where their paths below the folder
+    are the same (file suffixes may differ); with --unpaired they are two
+    independent sets. Writes robust.keras, report.html,
+    ranking.csv, ranking.json, history.csv and results.csv.
+
+    \b
+    Example:
+      kerasft robustify model.keras --clean photos --distorted noisy_photos \\
+          --test noisy_test_photos --out robust
+    """
+    running.run("robustify", **options)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", metavar="DIR", required=True, help="Labelled images.")
+@click.option("--distortion", metavar="KIND", help=DISTORTION_HELP)
+@image_options
+@seed_option
+def evaluate(**options):
+    """Measure the accuracy of MODEL on labelled images.
+
+    \b
+    Example:
+      kerasft evaluate model.keras --data photos --distortion blur:1.0
+    """
+    running.run("evaluate", **options)
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--clean", metavar="DIR", help="Clean images.")
+@click.option(
+    "--distorted",
+    metavar="DIR",
+    help="Distorted images to train on; without class folders: not labelled.",
+)
+@click.option("--validation", metavar="DIR", help="Distorted images. Default: a fifth held out.")
+@click.option("--test", metavar="DIR", help="Distorted images. Default: a fifth kept for it.")
+@click.option("--clean-test", metavar="DIR", help="Clean images. Default: from --clean.")
+@click.option(
+    "--cifar10-c",
+    metavar="PATH",
+    help="Every corruption of CIFAR-10-C instead of --distorted; folder or archive.",
+)
+@click.option(
+    "--severity",
+    type=click.IntRange(1, 5),
+    default=5,
+    show_default=True,
+    help="Of the corruptions.",
+)
+@click.option(
+    "--labels",
+    type=click.IntRange(min=1),
+    help="Labelled distorted images to draw for each seed. Default: all.",
+)
+@click.option("--methods", metavar="A,B,…", help="Such as 'nothing,batch norm,most'. Default: all.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Repetitions."
+)
+@click.option(
+    "--search-learning-rate",
+    is_flag=True,
+    help="Find each method's learning rate on the validation images.",
+)
+@training_options
+@layers_option
+@image_options
+@jobs_option
+@click.option("--save-best", is_flag=True, help="Write the recommended model, best.keras.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="One seed and few epochs, to see that it runs; without MODEL on embedded digits.",
+)
+@out_options(
+    "kerasft-comparison",
+    force="Write into OUT even if it exists; runs in it are kept, other files of the same names "
+    "are replaced.",
+)
+def compare(**options):
+    """Compare ways to make MODEL better on distorted images.
+
+    Every method is given the same images and the same early stopping. Images
+    in CLEAN and DISTORTED are pairs where all paths below DISTORTED are in
+    CLEAN too (file suffixes may differ). Writes comparison.csv (every run, as
+    soon as it is done), leaderboard.csv and report.html; a command that was
+    stopped goes on where it stopped.
+
+    \b
+    Examples:
+      kerasft compare --quick
+      kerasft compare model.keras --clean photos --distorted noisy_photos \\
+          --test noisy_test_photos --labels 500 --save-best --out comparison
+      kerasft compare model.keras --cifar10-c CIFAR-10-C.tar --labels 500
+    """
+    running.run_with_workers("compare", **options)

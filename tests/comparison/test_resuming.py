@@ -1,0 +1,81 @@
+"""A comparison that was stopped goes on; another one is not mixed in."""
+
+import fake_methods
+import pandas as pd
+import pytest
+from fake_methods import TURN, fake
+
+
+@pytest.fixture
+def marks(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def test_runs_that_are_done_are_not_repeated(compare, tmp_path, marks):
+    method = fake_methods.stops("stops", 1, RuntimeError("pulled plug"), marks)
+    methods = [fake("first", folder=marks), method, fake("last", TURN, folder=marks)]
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError, match="pulled plug"):
+        compare(*methods, out=out, seeds=2)
+    kept = pd.read_csv(out / "comparison.csv")
+    # Seed 0 of all, and the first of seed 1.
+    assert len(kept) == 4
+    assert {file.name for file in out.iterdir() if not file.name.endswith(".runs")} == {
+        "comparison.csv"
+    }
+    (marks / "go").touch()
+    # Each run leaves a mark, and fails where there is one.
+    comparison = compare(*methods, out=out, seeds=2)
+    assert len(comparison.runs) == 6
+    assert comparison.left_out == {}
+    assert [file.name for file in out.iterdir()] == ["comparison.csv"]
+
+
+def test_methods_and_seeds_can_be_added(compare, tmp_path, marks):
+    first = fake("first", folder=marks)
+    compare(first, out=tmp_path / "out", seeds=1)
+    comparison = compare(first, fake("second", folder=marks), out=tmp_path / "out", seeds=2)
+    assert len(comparison.runs) == 4
+    # Those that are not asked for stay in the file, and out of the result.
+    fewer = compare(first, out=tmp_path / "out", seeds=1)
+    assert len(fewer.runs) == 1
+    assert len(pd.read_csv(tmp_path / "out" / "comparison.csv")) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({"distorted_test": fake_methods.images(50, 0.5, seed=1)}, "images_sha256"),
+        ({"labels": 30}, "labelled_images"),
+        ({"epochs": 3}, "epochs_at_most"),
+        ({"learning_rate": "search"}, "learning_rate_given"),
+        ({"layers": ["conv"]}, "layers"),
+    ],
+)
+def test_other_images_and_settings_are_refused_and_nothing_is_lost(
+    compare, tmp_path, changes, column
+):
+    out = tmp_path / "out"
+    compare(fake("nothing"), out=out)
+    before = (out / "comparison.csv").read_bytes()
+    with pytest.raises(ValueError, match=rf"{column} = .*give another --out"):
+        compare(fake("nothing"), out=out, **changes)
+    assert (out / "comparison.csv").read_bytes() == before
+    assert [file.name for file in out.iterdir()] == ["comparison.csv"]
+
+
+def test_another_model_is_refused(compare, tmp_path):
+    compare(fake("nothing"), out=tmp_path / "out")
+    other = fake_methods.channel_model()
+    other.set_weights([TURN[None, None]])
+    with pytest.raises(ValueError, match="model_sha256"):
+        compare(fake("nothing"), out=tmp_path / "out", model=other)
+
+
+def test_what_a_killed_process_left_is_removed(compare, tmp_path):
+    out = tmp_path / "out"
+    (out / ".comparison.ab12cd_9").mkdir(parents=True)
+    compare(fake("nothing"), out=out)
+    assert [file.name for file in out.iterdir()] == ["comparison.csv"]

@@ -1,0 +1,156 @@
+"""Methods, images and labels that do not fit: left out, told or refused."""
+
+import fake_methods
+import numpy as np
+import pytest
+from fake_methods import TURN, fake
+
+NEEDS_LABELS = {"trained": 9, "needs_labels": True}
+
+
+def test_a_method_that_does_not_fit_is_left_out_with_its_reason(compare):
+    reason = "The model has no batch normalization."
+    comparison = compare(fake("nothing"), fake("norm", reason=reason))
+    assert comparison.left_out == {"norm": reason}
+    assert comparison.leaderboard["method"].tolist() == ["nothing"]
+    rows = comparison.runs[comparison.runs["method"] == "norm"]
+    assert set(rows["status"]) == {f"left out: {reason}"}
+    assert rows["distorted_accuracy"].isna().all()
+
+
+def test_nothing_that_fits_is_no_error(compare):
+    comparison = compare(fake("norm", reason="No."))
+    assert comparison.best is None
+    assert "No method could be used" in comparison.recommendation
+    assert comparison.leaderboard.empty
+    with pytest.raises(ValueError, match="Expected a method that could be used"):
+        comparison.best_model()
+
+
+def test_a_method_that_fails_on_the_data_is_left_out_and_any_other_error_is_told(compare):
+    diverged = fake_methods.failing("wild", ValueError("Expected numbers.\nReceived: NaN."))
+    comparison = compare(fake("nothing"), diverged)
+    assert comparison.left_out == {"wild": "Expected numbers. Received: NaN."}
+    with pytest.raises(KeyError):
+        compare(fake("nothing"), fake_methods.failing("broken", KeyError("x")))
+
+
+def test_a_model_that_gives_nan_is_left_out(compare):
+    comparison = compare(fake("nothing"), fake("nan", TURN * np.float32("nan")))
+    assert "NaN" in comparison.left_out["nan"]
+
+
+def test_a_method_left_out_of_one_run_is_left_out_of_the_leaderboard(compare, tmp_path):
+    (tmp_path / "marks").mkdir()
+    method = fake_methods.stops("once", 1, ValueError("Not this seed."), tmp_path / "marks")
+    comparison = compare(fake("nothing"), method, seeds=2)
+    assert comparison.left_out == {"once": "Not this seed."}
+    assert comparison.leaderboard["method"].tolist() == ["nothing"]
+
+
+def test_without_labels_only_methods_that_need_none_are_compared(compare, sets):
+    comparison = compare(
+        fake("nothing"),
+        fake("free", TURN, trained=3),
+        fake("taught", TURN, **NEEDS_LABELS),
+        distorted=sets["distorted"][0],
+    )
+    assert comparison.leaderboard["method"].tolist() == ["free", "nothing"]
+    assert "needs labels" in comparison.left_out["taught"]
+    assert any("no labels" in note for note in comparison.notes)
+    assert any("one half of the labelled test images" in note for note in comparison.notes)
+    assert comparison.best == "free"
+    assert set(comparison.runs["labels_needed"].dropna()) == {0}
+
+
+def test_without_labels_test_images_that_choose_do_not_measure(compare, sets):
+    # Of the test images, those that choose and those that measure add up to all.
+    runs = compare(fake("turn", TURN), distorted=sets["distorted"][0]).runs
+    both = runs["distorted_accuracy"] * 25 + runs["validation_accuracy"] * 25
+    np.testing.assert_allclose(both, 0.6 * 50)
+
+
+def test_fewer_labels_than_classes_is_a_note_and_no_error(compare, sets):
+    few = fake_methods.images(20, 0.5)
+    comparison = compare(fake("nothing"), labels=2, distorted=few, validation=few)
+    assert any("2 labels are fewer than the 3 classes" in note for note in comparison.notes)
+    assert comparison.best == "nothing"
+    enough = compare(fake("nothing"), labels=6)
+    assert not any("fewer than" in note for note in enough.notes)
+
+
+def test_no_clean_test_images_is_a_note_and_no_error(compare):
+    comparison = compare(fake("nothing"), clean_test=None)
+    assert comparison.leaderboard["clean_accuracy"].isna().all()
+    assert "clean" not in comparison.recommendation
+    assert any("clean accuracy was not measured" in note for note in comparison.notes)
+
+
+def _pixels(count=10, shape=(2, 2, 3)):
+    return np.zeros((count, *shape), "float32")
+
+
+LABELS = np.zeros(10, int)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["best"]}, "Expected methods of .*Received: 'best'"),
+        ({"methods": []}, "at least one method"),
+        ({"methods": ["nothing", fake("nothing")]}, "'nothing' twice"),
+        ({"seeds": 0}, "seeds as a whole number"),
+        ({"labels": 0}, "labels as a whole number"),
+        ({"labels": 61}, "up to 60"),
+        ({"labels": 4}, "at least 5 labelled"),
+        ({"labels": True}, "labels as a whole number"),
+        ({"learning_rate": 0.0}, "learning rate over 0"),
+        ({"learning_rate": float("nan")}, "learning rate over 0"),
+        ({"learning_rate": "fast"}, "'fast'"),
+        ({"epochs": 0}, "epochs"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"layers": ["conv9"]}, "'conv9'"),
+        ({"distorted": (_pixels(), LABELS[:9])}, r"labels of shape \(9,\)"),
+        ({"distorted": (_pixels(), np.eye(3)[LABELS])}, r"labels of shape \(10, 3\)"),
+        ({"distorted": (_pixels(), LABELS + 3)}, "labels from 0 to 2"),
+        ({"distorted": (_pixels(), LABELS + 0.5)}, "whole numbers"),
+        ({"distorted": (_pixels(), LABELS, LABELS)}, "3 parts"),
+        ({"distorted": (_pixels() + np.nan, LABELS)}, "NaN"),
+        ({"distorted": (_pixels(0), LABELS[:0])}, "at least one"),
+        ({"distorted": (_pixels(shape=(2, 2, 1)), LABELS)}, "as the model"),
+        ({"distorted": _pixels(), "labels": 5}, "labelled distorted images for labels=5"),
+        ({"distorted_test": _pixels()}, "images alone"),
+        ({"distorted_test": None}, "NoneType"),
+        ({"distorted": {"a": (_pixels(), LABELS)}}, "mapping"),
+        (
+            {
+                "distorted": {"a": (_pixels(), LABELS)},
+                "distorted_test": {"b": (_pixels(), LABELS)},
+            },
+            "Received: .'b'",
+        ),
+        ({"distorted": {}, "distorted_test": {}}, "at least one set"),
+        ({"distorted": _pixels(), "distorted_test": (_pixels(1), LABELS[:1])}, "at least 2"),
+        ({"paired": True}, "60 clean images for paired=True.* Received: none"),
+        ({"paired": True, "clean": _pixels()}, "Received: 10"),
+        ({"clean_test": (_pixels() + 1, LABELS - 1)}, "from 0 to 2"),
+        ({"clean": _pixels() + 255, "distorted": (_pixels() + 1, LABELS)}, "value range"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(compare, sets, tmp_path, changes, message):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=message):
+        compare(fake("nothing"), out=out, **changes)
+    assert not out.exists()
+
+
+def test_what_is_no_model_or_no_method_is_refused(compare):
+    with pytest.raises(TypeError, match=r"keras\.Model"):
+        compare(fake("nothing"), model="model.keras")
+    with pytest.raises(TypeError, match="names or Method"):
+        compare(3)
+
+
+def test_a_leaderboard_of_no_methods_has_the_columns_of_others(compare):
+    empty = compare(fake("norm", reason="No.")).leaderboard
+    assert list(empty.columns) == list(compare(fake("nothing")).leaderboard.columns)

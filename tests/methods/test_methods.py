@@ -1,0 +1,224 @@
+"""Every method: what it changes and what not, what it wins, and when it does nothing."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from kerasft.methods import METHODS, Problem
+from kerasft.models import cifar10_cnn
+
+NORMS = {"norm1", "norm2", "norm3"}
+CONVOLUTIONS = {"conv1", "conv2", "conv3"}
+QUARTER = 2 * 9 + 4 * 72 + 4 * (144 + 1)
+ALL = 72 + 8 * 9 * 16 + (16 * 9 + 1) * 16
+
+# Of each method: layers that may change, trained and added parameters.
+CHANGES = {
+    "nothing": (set(), 0, 0),
+    "batch norm": (NORMS, 0, 0),
+    "tent": (NORMS, 2 * (8 + 16 + 16), 0),
+    "head": ({"head"}, 256 * 10 + 10, 0),
+    "first layers": ({"conv1"}, 72, 0),
+    "all convolutions": (CONVOLUTIONS, ALL, 0),
+    "whole network": (CONVOLUTIONS | NORMS | {"head"}, ALL + 80 + 2570, 0),
+    "lora": (CONVOLUTIONS, 4 * (9 + 8) + 4 * (72 + 16) + 4 * (144 + 16) + 16, 0),
+    "deepcorrect": (set(), *[50 + 188 + 188] * 2),
+    "scratch": (CONVOLUTIONS | NORMS | {"head"}, ALL + 80 + 2570, 0),
+    "most": (CONVOLUTIONS, QUARTER, 0),
+    "gradient": (CONVOLUTIONS, QUARTER, 0),
+    "emd gradient": (CONVOLUTIONS, QUARTER, 0),
+    "most recalibrated": (CONVOLUTIONS | NORMS, QUARTER, 0),
+    "gradient recalibrated": (CONVOLUTIONS | NORMS, QUARTER, 0),
+    "emd gradient recalibrated": (CONVOLUTIONS | NORMS, QUARTER, 0),
+    "all convolutions recalibrated": (CONVOLUTIONS | NORMS, ALL, 0),
+    "first layers recalibrated": ({"conv1"} | NORMS, 72, 0),
+    "gradient recalibrated, clean kept": (CONVOLUTIONS | NORMS, QUARTER, 0),
+}
+TRAINING = sorted(set(CHANGES) - {"nothing", "batch norm"})
+
+
+def weights_of(model, names):
+    return [w.tobytes() for name in sorted(names) for w in model.get_layer(name).get_weights()]
+
+
+def test_the_methods_are_those_of_the_table():
+    assert list(METHODS) == list(CHANGES)
+    for name, method in METHODS.items():
+        assert method.name == name
+        assert method.needs_labels == (name not in ("nothing", "batch norm", "tent"))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_only_what_a_method_changes_is_changed(name, problem, outcome_of):
+    source, outcome = problem.model, outcome_of(name)
+    changed, trained, added = CHANGES[name]
+    assert (outcome.trained_parameters, outcome.added_parameters) == (trained, added)
+    assert outcome.model.count_params() == source.count_params() + added
+    assert outcome.model is not source
+    assert not outcome.model.compiled
+    assert 0 < outcome.epochs <= 6 if name in TRAINING else outcome.epochs == 0
+    named = {layer.name for layer in source.layers if layer.weights}
+    if name == "deepcorrect":
+        for conv in CONVOLUTIONS:
+            inner = outcome.model.get_layer(conv).get_layer(conv)
+            assert weights_of(source, [conv]) == [w.tobytes() for w in inner.get_weights()]
+        named -= CONVOLUTIONS
+    else:
+        assert [type(x) for x in outcome.model.layers] == [type(x) for x in source.layers]
+    for layer in named:
+        same = weights_of(source, [layer]) == weights_of(outcome.model, [layer])
+        assert same == (layer not in changed), layer
+
+
+def test_no_method_changes_the_source(source, outcome_of):
+    model, before = source
+    optimizer = model.optimizer
+    for name in CHANGES:
+        outcome_of(name)
+    assert [w.tobytes() for w in model.get_weights()] == before
+    assert model.optimizer is optimizer
+    assert model.trainable
+    assert all(layer.trainable for layer in model.layers)
+
+
+@pytest.mark.parametrize("name", ["nothing", "tent", "lora", "deepcorrect", "gradient"])
+def test_the_result_opens_again_and_predicts_the_same(name, problem, outcome_of, tmp_path):
+    model = outcome_of(name).model
+    images = problem.validation[0][:20]
+    expected = model.predict(images, verbose=0)
+    assert expected.shape == (20, 10)
+    # Opens without `kerasft`.
+    assert "kerasft" not in model.to_json()
+    model.save(tmp_path / "model.keras")
+    opened = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(opened.predict(images, verbose=0), expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["tent", "head", "lora", "deepcorrect", "gradient recalibrated, clean kept"]
+)
+def test_the_same_seed_gives_the_same_bytes(name, short):
+    one_layer = dataclasses.replace(short, layers=("conv1",))
+    first, second = (METHODS[name].apply(one_layer, 3).model.get_weights() for _ in range(2))
+    assert [w.tobytes() for w in first] == [w.tobytes() for w in second]
+
+
+def test_another_seed_gives_another_model(short):
+    first, second = (METHODS["head"].apply(short, seed).model.get_weights() for seed in (3, 4))
+    assert (first[-1] != second[-1]).any()
+
+
+@pytest.mark.parametrize("name", sorted(set(CHANGES) - {"nothing", "scratch", "tent"}))
+def test_every_method_helps_where_contrast_is_lost(name, outcome_of, accuracy):
+    before = accuracy(outcome_of("nothing").model)
+    assert before < 0.5
+    assert accuracy(outcome_of(name).model) > before + 0.15
+
+
+def test_statistics_are_all_that_lost_contrast_asks_for(outcome_of, accuracy):
+    # A shift of all pixels is undone by batch normalization, but for the borders.
+    clean = accuracy(outcome_of("nothing").model, lambda x: x)
+    assert accuracy(outcome_of("batch norm").model) > clean - 0.1
+    for name in ("most", "gradient", "first layers", "all convolutions"):
+        recalibrated = accuracy(outcome_of(f"{name} recalibrated").model)
+        assert recalibrated > accuracy(outcome_of(name).model)
+
+
+def test_other_labels_are_learned_by_the_head(problem, accuracy):
+    images, validation = problem.clean, problem.validation[0]
+    shifted = dataclasses.replace(
+        problem,
+        distorted=images,
+        labels=(problem.labels + 1) % 10,
+        validation=((validation - 120) / 0.35, (problem.validation[1] + 1) % 10),
+        learning_rate=1e-2,
+    )
+    model = METHODS["head"].apply(shifted, 0).model
+    right = model.predict(images, verbose=0).argmax(axis=1) == shifted.labels
+    assert right.mean() > 0.8
+    assert accuracy(model, lambda x: x) < 0.2
+
+
+@pytest.mark.parametrize("name", ["head", "first layers", "lora", "deepcorrect", "gradient"])
+def test_without_steps_the_model_stays_as_it_is(name, still):
+    model = METHODS[name].apply(still, 0).model
+    images = still.validation[0]
+    expected = still.model.predict(images, verbose=0)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A network without batch normalization."""
+    return cifar10_cnn((8, 8, 1))
+
+
+@pytest.fixture(scope="module")
+def flat():
+    """A network without convolutions."""
+    return keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+
+
+def not_usable(problem):
+    reasons = {name: method.reason_against(problem) for name, method in METHODS.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def test_every_method_suits_a_network_with_everything(problem):
+    assert not_usable(problem) == {}
+
+
+def test_methods_say_why_they_do_not_suit_a_network(problem, plain, flat):
+    without_norm = not_usable(dataclasses.replace(problem, model=plain))
+    needing_norm = {"batch norm", "tent", *(n for n in METHODS if "recalibrated" in n)}
+    assert set(without_norm) == needing_norm
+    assert set(without_norm.values()) == {"The model has no batch normalization."}
+    without_convolution = not_usable(dataclasses.replace(problem, model=flat))
+    usable = set(METHODS) - set(without_convolution)
+    assert usable == {"nothing", "head", "whole network", "scratch"}
+    assert "convolutions" in without_convolution["lora"]
+
+
+def test_methods_say_why_they_do_not_suit_the_images(problem):
+    unlabelled = not_usable(Problem(problem.model, problem.distorted))
+    assert set(METHODS) - set(unlabelled) == {"nothing", "batch norm", "tent"}
+    assert all("labels" in reason for reason in unlabelled.values())
+    unpaired = not_usable(dataclasses.replace(problem, paired=False))
+    needing_pairs = {"deepcorrect", *(n for n in METHODS if n.startswith(("most", "emd")))}
+    assert set(unpaired) == needing_pairs
+    alone = not_usable(dataclasses.replace(problem, clean=None, clean_labels=None, paired=False))
+    assert set(alone) == needing_pairs | {"gradient recalibrated, clean kept"}
+    unlabelled_clean = dataclasses.replace(problem, paired=False, clean_labels=None)
+    assert set(not_usable(unlabelled_clean)) == set(alone)
+
+
+NESTED = ["head", "first layers", "lora", "deepcorrect", "scratch", "gradient"]
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_models_with_fused_activations_and_logits(name, short):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 1))
+    features = layers.Conv2D(4, 3, activation="relu", name="conv1")(inputs)
+    features = layers.Conv2D(8, 3, activation="elu", strides=2, name="conv2")(features)
+    inner = keras.Model(inputs, features, name="inner")
+    image = keras.Input((8, 8, 1))
+    x = layers.Flatten()(inner(layers.Rescaling(1 / 255)(image)))
+    model = keras.Model(image, layers.Dense(10, name="head")(x))
+    outcome = METHODS[name].apply(dataclasses.replace(short, model=model), 0)
+    trained = {
+        "head": model.get_layer("head").count_params(),
+        "first layers": 40,
+        "lora": 4 * (9 + 4) + 4 + 4 * (36 + 8) + 8,
+        "deepcorrect": 14 + 50,
+        "scratch": model.count_params(),
+        "gradient": 10 + 2 * 37,
+    }
+    assert outcome.trained_parameters == trained[name]
+    assert outcome.model.output_shape == (None, 10)
+    assert np.isfinite(outcome.model.predict(short.distorted, verbose=0)).all()
