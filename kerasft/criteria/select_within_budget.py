@@ -9,7 +9,7 @@ from kerasft.training_checks import validate_ranking
 from kerasft.tunable import find_tunable
 
 
-def select_within_budget(ranking, model, parameters):
+def select_within_budget(ranking, model, parameters, *, per_parameter=False):
     """Select the most affected filters of all layers that a number of parameters pays for.
 
     Filters of different layers are compared by what they have (Borda points,
@@ -23,6 +23,11 @@ def select_within_budget(ranking, model, parameters):
         model: The `keras.Model` that was ranked.
         parameters: At most so many parameters are trained: of each filter its
             slice of the kernel and its bias.
+        per_parameter: Compare filters by what they have for each of their
+            parameters instead. For scores that mean the same in all layers,
+            such as those of the criterion `"gradient"`: the selection is then
+            the one of this size whose scores add up to the most, but for what
+            is left of the budget.
 
     Returns:
         Dictionary from layer name to a sorted list of filter indices; a layer
@@ -56,7 +61,9 @@ def select_within_budget(ranking, model, parameters):
             f"{min(costs.values())} or more. Received: {parameters!r}."
         )
     left, selection = int(parameters), {}
-    for _, _, name, filter_ in sorted(_candidates(ranking), key=lambda item: item[:2]):
+    for _, _, name, filter_ in sorted(
+        _candidates(ranking, costs if per_parameter else None), key=lambda item: item[:2]
+    ):
         # Filters of one layer cost the same, so none is passed over for a
         # lower one of its layer.
         if costs[name] <= left:
@@ -65,10 +72,10 @@ def select_within_budget(ranking, model, parameters):
     return {name: sorted(selection[name]) for name in ranking if name in selection}
 
 
-def _candidates(ranking):
+def _candidates(ranking, costs):
     """For each filter: its value, lower for more affected, its place, layer and index."""
     for name, layer in ranking.items():
         values = layer.mean_distance if layer.borda_counts is None else layer.borda_counts
-        mean = np.abs(values).mean()
+        scale = np.abs(values).mean() or 1.0 if costs is None else costs[name]
         for place, filter_ in enumerate(layer.order.tolist()):
-            yield -values[filter_] / (mean or 1.0), place, name, filter_
+            yield -values[filter_] / scale, place, name, filter_

@@ -6,12 +6,7 @@ import kerasft
 
 @pytest.fixture
 def sets():
-    """Arguments of `compare`: three fifths of the distorted images are distorted."""
-    return {
-        "distorted": fake_methods.images(60, 0.6, seed=0),
-        "distorted_test": fake_methods.images(50, 0.6, seed=1),
-        "clean_test": fake_methods.images(40, 0, seed=2),
-    }
+    return fake_methods.sets()
 
 
 @pytest.fixture

@@ -41,6 +41,15 @@ def images(count, distorted, seed=0):
     return pixels, labels
 
 
+def sets():
+    """Arguments of `compare`: three fifths of the distorted images are distorted."""
+    return {
+        "distorted": images(60, 0.6, seed=0),
+        "distorted_test": images(50, 0.6, seed=1),
+        "clean_test": images(40, 0, seed=2),
+    }
+
+
 def right(data, kernel):
     """Share of images that the model with this kernel gives their label."""
     pixels, labels = data

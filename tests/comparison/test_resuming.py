@@ -1,9 +1,13 @@
 """A comparison that was stopped goes on; another one is not mixed in."""
 
+import shutil
+
 import fake_methods
 import pandas as pd
 import pytest
 from fake_methods import TURN, fake
+
+import kerasft
 
 
 @pytest.fixture
@@ -44,6 +48,17 @@ def test_methods_and_seeds_can_be_added(compare, tmp_path, marks):
     assert len(pd.read_csv(tmp_path / "out" / "comparison.csv")) == 4
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Folder of a comparison that is complete."""
+    folder = tmp_path_factory.mktemp("done") / "out"
+    kerasft.compare(
+        fake_methods.channel_model(), **fake_methods.sets(), methods=[fake("nothing")], seeds=1,
+        out=folder,
+    )  # fmt: skip
+    return folder
+
+
 @pytest.mark.parametrize(
     ("changes", "column"),
     [
@@ -55,10 +70,10 @@ def test_methods_and_seeds_can_be_added(compare, tmp_path, marks):
     ],
 )
 def test_other_images_and_settings_are_refused_and_nothing_is_lost(
-    compare, tmp_path, changes, column
+    compare, done, tmp_path, changes, column
 ):
     out = tmp_path / "out"
-    compare(fake("nothing"), out=out)
+    shutil.copytree(done, out)
     before = (out / "comparison.csv").read_bytes()
     with pytest.raises(ValueError, match=rf"{column} = .*give another --out"):
         compare(fake("nothing"), out=out, **changes)
@@ -66,12 +81,13 @@ def test_other_images_and_settings_are_refused_and_nothing_is_lost(
     assert [file.name for file in out.iterdir()] == ["comparison.csv"]
 
 
-def test_another_model_is_refused(compare, tmp_path):
-    compare(fake("nothing"), out=tmp_path / "out")
+def test_another_model_is_refused_and_the_same_one_built_again_is_not(compare, done, tmp_path):
+    shutil.copytree(done, tmp_path / "out")
     other = fake_methods.channel_model()
     other.set_weights([TURN[None, None]])
     with pytest.raises(ValueError, match="model_sha256"):
         compare(fake("nothing"), out=tmp_path / "out", model=other)
+    compare(fake_methods.failing("nothing", KeyError("repeated")), out=tmp_path / "out")
 
 
 def test_what_a_killed_process_left_is_removed(compare, tmp_path):

@@ -24,27 +24,26 @@ def finite_differences(model, name, data):
     for slope, weight in zip(slopes, weights, strict=True):
         for place in np.ndindex(weight.shape):
             value, sides = weight[place], []
-            for step in (1e-3, -1e-3):
+            for step in (0.01, -0.01):
                 weight[place] = value + step
                 layer.set_weights(weights)
                 sides.append(loss_of(model, data.distorted, data.labels))
             weight[place] = value
-            slope[place] = (sides[0] - sides[1]) / 2e-3
+            slope[place] = (sides[0] - sides[1]) / 0.02
     layer.set_weights(weights)
     return sum(np.square(slope).reshape(-1, slope.shape[-1]).sum(axis=0) for slope in slopes)
 
 
 def tiny(kind, **arguments):
-    """A network in double precision with a convolution of some kind and its data."""
+    """A small network with a convolution of some kind, and data for it."""
     generator = np.random.default_rng(0)
     rank = {"Conv1D": 1, "Conv2D": 2, "Conv3D": 3}[kind]
-    with_dtype = {"dtype": "float64"}
-    image = keras.Input((4,) * rank + (2,), **with_dtype)
-    conv = getattr(layers, kind)(4, 2, activation="tanh", name="conv", **arguments, **with_dtype)
-    x = layers.Flatten(**with_dtype)(conv(image))
-    model = keras.Model(image, layers.Dense(3, activation="softmax", **with_dtype)(x))
+    image = keras.Input((4,) * rank + (2,))
+    conv = getattr(layers, kind)(4, 2, activation="tanh", name="conv", **arguments)
+    x = layers.Flatten()(conv(image))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(x))
     model.set_weights([generator.normal(0, 0.5, w.shape) for w in model.get_weights()])
-    images = generator.normal(size=(9, *image.shape[1:]))
+    images = generator.normal(size=(9, *image.shape[1:])).astype("float32")
     return model, kerasft.RankingData(distorted=images, labels=np.arange(9) % 3)
 
 

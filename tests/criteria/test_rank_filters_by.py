@@ -96,6 +96,8 @@ def test_random_scores_depend_on_seed_and_name_alone(network):
     image = keras.Input((8, 8, 1))
     other = keras.Model(image, layers.Conv2D(6, 5, name="b")(image), name="other")
     assert draws[0].tolist() == CRITERIA["random"](other, nothing, "b").tolist()
+    renamed = keras.Model(image, layers.Conv2D(6, 5, name="c")(image))
+    assert draws[0].tolist() != CRITERIA["random"](renamed, nothing, "c").tolist()
     # No filter is preferred.
     assert {int(x.argmax()) for x in draws.values()} == set(range(6))
     assert kerasft.rank_filters_by(random_criterion(5), network, nothing)["a"].criterion == "random"

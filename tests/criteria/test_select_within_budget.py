@@ -95,6 +95,10 @@ def test_a_slow_reference_selects_the_same(model, scores, budget):
 def test_the_filter_that_stands_out_of_its_layer_comes_first(model):
     ranking = scored(small=[1, 1, 1], wide=[1] * 11 + [5], plain=[100, 100, 101, 100, 100])
     assert kerasft.select_within_budget(ranking, model, 28) == {"wide": [11]}
+    assert kerasft.select_within_budget(ranking, model, 81) == {
+        "small": [0, 1, 2],
+        "wide": [0, 11],
+    }
     assert kerasft.select_within_budget(ranking, model, 82) == {"wide": [11], "plain": [2]}
     # The next of `plain` does not fit any more, those of `small` do.
     assert kerasft.select_within_budget(ranking, model, 85) == {

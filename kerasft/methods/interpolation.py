@@ -1,0 +1,47 @@
+import numpy as np
+
+from kerasft.evaluation import predict_classes
+from kerasft.methods.copies import copy_model
+
+# Of the way from the weights before training to those after it.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def interpolate(before, after, images, labels):
+    """Go as far from the weights before training to those after it as validation images ask for.
+
+    Training on few images goes too far: between both ends a network often does
+    better than at either of them, on what it was trained for and on what it
+    knew before. At worst the model before training is kept.
+
+    Args:
+        before: The `keras.Model` before training.
+        after: The same after training, of the same architecture.
+        images: Validation images.
+        labels: Their labels, integers.
+
+    Returns:
+        The `keras.Model` of `SHARES` with the highest accuracy; of equals the
+        one nearest to `before`.
+
+    Reference:
+        M. Wortsman et al., *Robust fine-tuning of zero-shot models*, CVPR 2022
+        (arXiv 2109.01903).
+    """
+    ends = before.get_weights(), after.get_weights()
+    model, best = copy_model(before), None
+    for share in SHARES:
+        weights = [_between(*pair, share) for pair in zip(*ends, strict=True)]
+        model.set_weights(weights)
+        accuracy = np.mean(predict_classes(model, images) == labels)
+        if best is None or accuracy > best[0]:
+            best = accuracy, weights
+    model.set_weights(best[1])
+    return model
+
+
+def _between(before, after, share):
+    # Exact at both ends, and for weights that are no floats, which nothing trains.
+    if share == 0 or (before == after).all():
+        return before
+    return after if share == 1 else ((1 - share) * before + share * after).astype(before.dtype)
