@@ -28,8 +28,8 @@ test-numpy2: $(NUMPY2)/.installed
 	$(NUMPY2)/bin/pytest -n 2
 
 # What computes with a backend of Keras, on JAX and on PyTorch in place of TensorFlow.
-BACKEND_TESTS = tests/layers tests/susceptibility tests/test_distribution.py \
-	tests/test_finetuning.py tests/test_frozen_prefix.py tests/test_invariance.py \
+BACKEND_TESTS = tests/layers tests/susceptibility tests/criteria tests/methods \
+	tests/test_batch_norm*.py tests/test_distribution.py tests/test_finetuning*.py tests/test_frozen_prefix.py tests/test_invariance.py \
 	tests/test_surgery*.py tests/test_workflows.py
 
 test-jax: $(JAX)/.installed

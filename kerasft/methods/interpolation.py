@@ -29,14 +29,13 @@ def interpolate(before, after, images, labels):
         (arXiv 2109.01903).
     """
     ends = before.get_weights(), after.get_weights()
-    model, best = copy_model(before), None
+    model, candidates = copy_model(before), []
     for share in SHARES:
         weights = [_between(*pair, share) for pair in zip(*ends, strict=True)]
         model.set_weights(weights)
-        accuracy = np.mean(predict_classes(model, images) == labels)
-        if best is None or accuracy > best[0]:
-            best = accuracy, weights
-    model.set_weights(best[1])
+        candidates.append((np.mean(predict_classes(model, images) == labels), weights))
+    # Of equals the first.
+    model.set_weights(max(candidates, key=lambda candidate: candidate[0])[1])
     return model
 
 
