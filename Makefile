@@ -29,8 +29,9 @@ test-numpy2: $(NUMPY2)/.installed
 
 # What computes with a backend of Keras, on JAX and on PyTorch in place of TensorFlow.
 BACKEND_TESTS = tests/layers tests/susceptibility tests/criteria tests/methods \
-	tests/test_batch_norm*.py tests/test_distribution.py tests/test_finetuning*.py tests/test_frozen_prefix.py tests/test_invariance.py \
-	tests/test_surgery*.py tests/test_workflows.py
+	tests/test_batch_norm*.py tests/test_distribution.py tests/test_finetuning*.py \
+	tests/test_frozen_prefix.py tests/test_invariance.py tests/test_surgery*.py \
+	tests/test_workflows.py
 
 test-jax: $(JAX)/.installed
 	KERAS_BACKEND=jax $(JAX)/bin/pytest -n 2 $(BACKEND_TESTS)

@@ -62,6 +62,30 @@ def test_a_budget_is_kept_and_used(model, scores, budget):
     assert (cost(selection) == TOTAL) == (budget >= TOTAL)
 
 
+@given(scores=SCORES, budget=st.integers(3, TOTAL + 100))
+def test_per_parameter_the_highest_scores_for_their_cost_are_taken(model, scores, budget):
+    selection = kerasft.select_within_budget(scored(**scores), model, budget, per_parameter=True)
+    assert 0 < cost(selection) <= budget
+    ratio = {
+        (name, index): score / COSTS[name]
+        for name, values in scores.items()
+        for index, score in enumerate(values)
+    }
+    chosen = {(name, index) for name, filters in selection.items() for index in filters}
+    left = budget - cost(selection)
+    for filter_ in ratio.keys() - chosen:
+        # Whatever has more for each parameter was passed over for its size alone.
+        better = sum(COSTS[other[0]] for other in chosen if ratio[other] < ratio[filter_])
+        assert better == 0 or COSTS[filter_[0]] > left
+
+
+def test_per_parameter_scores_of_layers_are_compared_as_they_are(model):
+    # Relative to its layer each filter is like every other.
+    ranking = scored(small=[3.0] * 3, wide=[2 * 28.0] * 12, plain=[54.0] * 5)
+    selection = kerasft.select_within_budget(ranking, model, 12 * 28, per_parameter=True)
+    assert selection == {"wide": list(range(12))}
+
+
 @given(scores=SCORES, budget=st.integers(3, TOTAL), exponent=st.integers(-20, 20))
 def test_units_of_a_layer_do_not_matter(model, scores, budget, exponent):
     # Powers of two change no digit.
