@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kerasft.backend import predict_batch
-from kerasft.input_moments import InputMoments
+from kerasft.input_moments import InputMoments, as_input_of
 from kerasft.layer_lookup import named_layers
 from kerasft.listening import listen
 from kerasft.moments import Moments
@@ -170,7 +170,7 @@ def _calls_in_order(model, batch):
     """Each call of each batch normalization: the layer, and which of its calls it is."""
     order = []
     with listen(_all_batch_normalizations(model), lambda layer, *_: order.append(layer)):
-        model(batch, training=False)
+        model(as_input_of(model, batch), training=False)
     seen = collections.Counter()
     calls = []
     for layer in order:

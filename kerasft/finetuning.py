@@ -98,7 +98,8 @@ def fine_tune(
         callbacks: Further Keras callbacks.
         cache_prefix: Compute the frozen layers below the tuned ones once and
             keep their outputs for all epochs, where that is possible and fits
-            memory; `False`: never. The result is the same but for rounding.
+            memory; `False`: never. The result is the same but for rounding,
+            on PyTorch also but for what dropout without a seed draws.
             It is possible for arrays, up to the first layer that is random
             or not Keras's own, and without `callbacks`, which would see a
             model that begins above the frozen layers.

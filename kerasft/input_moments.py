@@ -14,6 +14,22 @@ class _Heard(BaseException):
         self.given = given
 
 
+def as_input_of(model, inputs):
+    """A batch in the structure that a model has its inputs in.
+
+    A model from an `.h5` file takes a list of one input. `predict` puts a batch
+    into it; a direct call warns.
+
+    Args:
+        model: A `keras.Model`.
+        inputs: What it takes.
+    """
+    structure = getattr(model, "input", None)
+    if isinstance(structure, list) and len(structure) == 1 and not isinstance(inputs, list):
+        return keras.tree.flatten(inputs)
+    return inputs
+
+
 class InputMoments(keras.Model):
     """Mean and variance of what one call of a layer is given, for each image.
 
@@ -57,6 +73,6 @@ class InputMoments(keras.Model):
 
         try:
             with listen([self.layer], hear):
-                self.model(inputs, training=False)
+                self.model(as_input_of(self.model, inputs), training=False)
         except _Heard as heard:
             return heard.given

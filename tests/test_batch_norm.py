@@ -288,3 +288,12 @@ def test_it_does_next_to_nothing_on_more_images_of_the_same_kind(classifier):
         model, images[test], labels[test]
     )
     assert abs(change) < 0.05
+
+
+def test_a_list_of_one_input_as_files_of_keras_2_have_it(images):
+    # What is called with a bare array warns, and warnings are errors here.
+    model = network()
+    listed = keras.Model([model.input], model.output)
+    assert isinstance(listed.input, list)
+    ours = kerasft.recalibrate_batch_norm(listed, images)
+    assert_close(statistics(ours), statistics(kerasft.recalibrate_batch_norm(model, images)), 0, 0)

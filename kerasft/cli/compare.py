@@ -15,6 +15,7 @@ from kerasft.cli.output_folder import check_output_folder, output_folder
 from kerasft.cli.workers import workers
 from kerasft.comparison import compare
 from kerasft.methods import METHODS
+from kerasft.progress import track
 from kerasft.report import LeaderboardPage
 
 _QUICK_EPOCHS = 8
@@ -98,7 +99,8 @@ def run(
         (staging / "leaderboard.csv").write_bytes(csv_table(comparison.leaderboard))
         (staging / "report.html").write_text(page.render(), encoding="utf-8")
         if save_best and comparison.best is not None:
-            comparison.save_best(staging / "best.keras")
+            for _ in track(range(1), 1, "Making the best model again"):
+                comparison.save_best(staging / "best.keras")
             written.append("best.keras")
     _print_summary(page, out, written)
 

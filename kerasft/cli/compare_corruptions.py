@@ -59,14 +59,14 @@ def read_corruptions(model, path, severity, clean, clean_test, classes, pixels):
         if folder is not None:
             read = classifier.read(folder, names)
             sets[name] = classifier.to_pixels(read.images), read.labels
-    count = len(corruptions)
     return CompareInputs(
         model=classifier.model,
         model_name=pathlib.Path(model).name,
-        distortion=f"CIFAR-10-C, severity {severity}: {', '.join(corruptions)}",
+        distortion=f"CIFAR-10-C, severity {severity}",
         images={"distorted": pool, "distorted_test": tested, **sets},
         notes=(
-            f"Of each of the {count} corruptions, {len(test_rows)} images were kept for the test "
+            f"{len(corruptions)} corruptions: {', '.join(corruptions)}.",
+            f"Of each corruption, {len(test_rows)} images were kept for the test "
             f"and {len(kept)} were there to draw from; both are the same images for all of them.",
         ),
     )

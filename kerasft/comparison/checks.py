@@ -158,6 +158,11 @@ def compared_images(model, distorted, distorted_test, validation, clean, clean_t
             *clean,
             *clean_test,
         )
+    if len({images.labels is None for images in compared.values()}) > 1:
+        raise ValueError(
+            "Expected labels in all sets of distorted images, or in none. Received: some with "
+            "labels."
+        )
     for images in compared.values():
         _check_together(images, settings)
     return compared

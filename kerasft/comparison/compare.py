@@ -18,6 +18,7 @@ from kerasft.comparison.comparison import Comparison
 from kerasft.comparison.draw import draw_problem
 from kerasft.comparison.images import images_digest, store_images
 from kerasft.comparison.leaderboard import by_seed, leaderboard, left_out
+from kerasft.comparison.notes import notes_on
 from kerasft.comparison.recommend import recommend
 from kerasft.comparison.run_method import ComparisonBench, apply_method, run_method
 from kerasft.comparison.settings import Settings
@@ -132,7 +133,7 @@ def compare(
         "model_sha256": _model_digest(model),
         **settings.columns(),
     }
-    notes = _notes(compared, settings, number_of_classes(model))
+    notes = notes_on(compared, settings, number_of_classes(model))
     compared = {name: _with_validation(images) for name, images in compared.items()}
     configurations = [
         {"distortion": distortion, "method": method, "seed": seed}
@@ -206,42 +207,6 @@ def _with_validation(images):
         validation_images=images.test_images[chosen_by],
         validation_labels=images.test_labels[chosen_by],
     )
-
-
-def _notes(compared, settings, classes):
-    notes = []
-    images = next(iter(compared.values()))
-    if images.labels is None:
-        notes.append(
-            "The distorted images have no labels: only methods that need none were compared."
-        )
-        if images.validation_images is None:
-            notes.append(
-                "The recommendation goes by one half of the labelled test images, the accuracies "
-                "are those on the other half."
-            )
-    else:
-        drawn = settings.labels or min(len(i.distorted) for i in compared.values())
-        if drawn < classes:
-            notes.append(
-                f"Warning: {drawn} labels are fewer than the {classes} classes, so that some "
-                "classes have no image to train on."
-            )
-        if images.validation_images is None:
-            notes.append(
-                f"Of the labelled distorted images of each seed, {drawn} at least, a fifth was "
-                "held out to stop the training and to choose by; no test image was used for either."
-            )
-        else:
-            notes.append(
-                "Separate validation images stopped the training and were chosen by; no test image "
-                "was used for either."
-            )
-    if images.clean_test_images is None:
-        notes.append("No clean test images were given, so clean accuracy was not measured.")
-    if len(compared) > 1:
-        notes.append(f"Accuracies are means over {len(compared)} distortions.")
-    return tuple(notes)
 
 
 def _retrain(model, compared, settings, method, runs):

@@ -89,8 +89,8 @@ def images_digest(compared):
     for distortion, images in compared.items():
         for name, array in images.arrays().items():
             if id(array) not in known:
-                content = np.ascontiguousarray(array)
-                known[id(array)] = hashlib.sha256(content.tobytes()).hexdigest()
+                content = np.ascontiguousarray(array).reshape(-1)
+                known[id(array)] = hashlib.sha256(content.data).hexdigest()
             digest.update(f"{distortion} {name} {array.dtype} {array.shape}".encode())
             digest.update(known[id(array)].encode())
     return digest.hexdigest()[:16]

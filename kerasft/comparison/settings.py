@@ -24,12 +24,13 @@ class Settings:
 
     def columns(self):
         """Columns of results that must not be mixed in one file."""
+        rate = self.learning_rate
         return {
-            "labelled_images": "all" if self.labels is None else self.labels,
+            "labelled_images": "all" if self.labels is None else int(self.labels),
             "paired": self.paired,
             "layers": "all" if self.layers is None else ", ".join(self.layers),
-            "epochs_at_most": self.epochs,
-            "patience": self.patience,
-            "batch_size": self.batch_size,
-            "learning_rate_given": self.learning_rate,
+            "epochs_at_most": int(self.epochs),
+            "patience": int(self.patience),
+            "batch_size": int(self.batch_size),
+            "learning_rate_given": rate if isinstance(rate, str) else float(rate),
         }

@@ -6,7 +6,7 @@ import pandas as pd
 
 from kerasft.files import write_whole
 
-_TEXTS = ("run", "images_sha256", "model_sha256")
+_TEXTS = ("run", "images_sha256", "model_sha256", "distortion", "method")
 
 
 class ResultsFile:
@@ -116,7 +116,7 @@ def results_of(name, path):
 
 
 def typed(rows):
-    """Rows of texts as what they are texts of; digests stay texts.
+    """Rows of texts as what they are texts of; digests and names stay texts.
 
     Args:
         rows: `pandas.DataFrame` of texts.
@@ -125,7 +125,7 @@ def typed(rows):
         `pandas.DataFrame`, every number to its last digit; an empty field
         among numbers is NaN.
     """
-    # One digest of digits alone is no number.
+    # A digest of digits alone is no number, nor is a name.
     return rows.reset_index(drop=True).apply(
         lambda column: column if column.name in _TEXTS else _numbers(column)
     )

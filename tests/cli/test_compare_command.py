@@ -177,7 +177,8 @@ def test_all_corruptions_of_cifar10_c_make_one_leaderboard(kerasft, cifar10_c, t
     assert board["distorted_accuracy"].item() == pytest.approx(
         runs["distorted_accuracy"].mean(), abs=1e-5
     )
-    assert "CIFAR-10-C, severity 2: contrast, fog" in printed
+    assert "on CIFAR-10-C, severity 2" in printed
+    assert "2 corruptions: contrast, fog." in printed
     assert "10 images were kept for the test and 10 were there to draw from" in printed
 
 

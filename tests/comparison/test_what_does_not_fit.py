@@ -130,6 +130,13 @@ LABELS = np.zeros(10, int)
             "Received: .'b'",
         ),
         ({"distorted": {}, "distorted_test": {}}, "at least one set"),
+        (
+            {
+                "distorted": {"a": (_pixels(), LABELS), "b": _pixels()},
+                "distorted_test": {"a": (_pixels(), LABELS), "b": (_pixels(), LABELS)},
+            },
+            "in all sets of distorted images, or in none",
+        ),
         ({"distorted": _pixels(), "distorted_test": (_pixels(1), LABELS[:1])}, "at least 2"),
         ({"paired": True}, "60 clean images for paired=True.* Received: none"),
         ({"paired": True, "clean": _pixels()}, "Received: 10"),

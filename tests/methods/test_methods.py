@@ -44,7 +44,8 @@ def weights_of(model, names):
 
 
 def test_the_methods_are_those_of_the_table():
-    assert list(METHODS) == list(CHANGES)
+    # The last has a file of tests of its own.
+    assert list(METHODS) == [*CHANGES, "sensitive filters"]
     for name, method in METHODS.items():
         assert method.name == name
         assert method.needs_labels == (name not in ("nothing", "batch norm", "tent"))
@@ -146,7 +147,8 @@ def test_without_steps_the_model_stays_as_it_is(name, still):
     model = METHODS[name].apply(still, 0).model
     images = still.validation[0]
     expected = still.model.predict(images, verbose=0)
-    np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
+    # XLA rounds by what it puts together.
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
