@@ -19,6 +19,8 @@ what is there is summed up at the end of every run of the script.
 """
 
 import argparse
+import dataclasses
+import functools
 import pathlib
 
 import joblib
@@ -29,12 +31,29 @@ import pandas as pd
 import kerasft
 from kerasft.datasets import list_image_folder, load_image_folder, stratified_split
 from kerasft.files import write_whole
+from kerasft.methods import METHODS
+from kerasft.methods.sensitive_filters import tune_sensitive_filters
 from kerasft.statistics import mean_interval
 
 DISTORTIONS = ("awgn:15", "awgn:25", "blur:1", "blur:1.5", "jpeg")
 LABELS = (100, 500, 2000)
+OURS, PAPERS = "sensitive filters", "most"
 # Noise on test images is of a seed that no others have.
 _SEED_OF = {"pool": 0, "validation": 500, "test": 1000}
+
+
+# Ours without one of its steps or with another size, to see what each is worth.
+IDEAS = {
+    name: dataclasses.replace(
+        METHODS[OURS], name=name, apply=functools.partial(tune_sensitive_filters, **changes)
+    )
+    for name, changes in (
+        ("ours, a tenth", {"share": 0.1}),
+        ("ours, labels as they are", {"soft_labels": False}),
+        ("ours, not interpolated", {"interpolated": False}),
+        ("ours, filters alone", {"soft_labels": False, "interpolated": False}),
+    )
+}
 
 
 def main():
@@ -44,7 +63,11 @@ def main():
     parser.add_argument("--model", required=True, type=pathlib.Path)
     parser.add_argument("--lossless", type=pathlib.Path, help="the .npz of lossless images")
     parser.add_argument("--labels", default=",".join(map(str, LABELS)), help="N,N,…")
-    parser.add_argument("--methods", help="A;B;… Default: all.")
+    parser.add_argument(
+        "--methods",
+        default=";".join([*METHODS, *IDEAS]),
+        help="A;B;… Default: all, and ours in parts.",
+    )
     parser.add_argument("--seeds", default=5, type=int)
     parser.add_argument("--jobs", default=joblib.cpu_count(), type=int)
     parser.add_argument("--work", default="work", type=pathlib.Path)
@@ -70,7 +93,7 @@ def main():
                 clean=(clean["pool"], labels["pool"]),
                 clean_test=(clean["test"], labels["test"]),
                 paired=True,
-                methods=args.methods and args.methods.split(";"),
+                methods=[IDEAS.get(name, name) for name in args.methods.split(";")],
                 labels=count,
                 seeds=args.seeds,
                 out=out,
@@ -127,12 +150,11 @@ def _write(args):
     runs = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
     runs = runs.sort_values(["labelled_images", "distortion", "method", "seed"], kind="stable")
     path = args.results / f"comparison-{args.network}.csv"
-    write_whole(path, runs.to_csv(index=False).encode())
-    write_whole(
-        path.with_suffix(".summary.csv"),
-        summarise(runs).to_csv(index=False, float_format="%.4f").encode(),
-    )
-    print(f"Wrote {path} and its summary", flush=True)
+    tables = {".csv": runs, ".summary.csv": summarise(runs), ".verdicts.csv": verdicts(runs)}
+    for suffix, table in tables.items():
+        content = table.to_csv(index=False, float_format="%.4f" if table is not runs else None)
+        write_whole(path.with_suffix(suffix), content.encode())
+    print(f"Wrote {path}, its summary and verdicts", flush=True)
 
 
 def summarise(runs):
@@ -147,6 +169,40 @@ def summarise(runs):
         for name in ("trained_parameters", "layers_share", "added_parameters", "seconds"):
             row[name] = group[name].mean()
         rows.append(row | {"seeds": len(group)})
+    return pd.DataFrame(rows)
+
+
+def verdicts(runs):
+    """Our method beside the best of its rivals and beside the paper's, cell by cell.
+
+    A cell is a distortion and a number of labels. Ours is *best* where its mean is the
+    highest, *within* where it is within the 95% interval of the best rival, else *below*.
+    """
+    rows = []
+    done = runs[runs["status"] == "done"]
+    for key, cell in done.groupby(["distortion", "labelled_images"], sort=False):
+        accuracy = cell.pivot(index="seed", columns="method", values="distorted_accuracy")
+        if OURS not in accuracy or PAPERS not in accuracy:
+            continue
+        ours, means = accuracy[OURS], accuracy.drop(columns=[OURS, *IDEAS], errors="ignore").mean()
+        rival = means.idxmax()
+        mean, low, _ = mean_interval(accuracy[rival].dropna())
+        verdict = "best" if ours.mean() >= mean else "within" if ours.mean() >= low else "below"
+        gain, gain_low, gain_high = mean_interval((ours - accuracy[PAPERS]).dropna())
+        rows.append(
+            {
+                **dict(zip(("distortion", "labelled_images"), key, strict=True)),
+                "ours": ours.mean(),
+                "best_rival": rival,
+                "rival": mean,
+                "rival_low": low,
+                "verdict": verdict,
+                "over_most": gain,
+                "over_most_low": gain_low,
+                "over_most_high": gain_high,
+                "seeds": len(ours.dropna()),
+            }
+        )
     return pd.DataFrame(rows)
 
 

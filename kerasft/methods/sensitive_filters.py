@@ -29,10 +29,20 @@ from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, no_convolution, no_labels
 from kerasft.methods.training import label_loss, train_filters
 
-_SHARE = 0.25
 
+def tune_sensitive_filters(problem, seed, *, share=0.25, soft_labels=True, interpolated=True):
+    """The method; its steps can be left out, to measure what each is worth.
 
-def _apply(problem, seed):
+    Args:
+        problem: A `Problem`.
+        seed: Seed of the training.
+        share: Of the parameters of the convolutions, over 0 and at most 1.
+        soft_labels: Whether to do the second half of step 3.
+        interpolated: Whether to do step 4.
+
+    Returns:
+        An `Outcome`.
+    """
     model = problem.model
     if batch_normalizations(model):
         model = recalibrate_batch_norm(model, problem.distorted)
@@ -43,9 +53,12 @@ def _apply(problem, seed):
         RankingData(distorted=problem.distorted, labels=problem.labels),
         layers=list(layers),
     )
-    budget = int(_SHARE * sum(layer.count_params() for layer in layers.values()))
+    budget = int(share * sum(layer.count_params() for layer in layers.values()))
     selection = select_within_budget(ranking, model, budget, per_parameter=True)
-    outcome = train_filters(model, _with_soft_labels(problem), seed, selection)
+    to_train = _with_soft_labels(problem) if soft_labels else problem
+    outcome = train_filters(model, to_train, seed, selection)
+    if not interpolated:
+        return outcome
     return dataclasses.replace(
         outcome, model=interpolate(model, outcome.model, *problem.validation)
     )
@@ -74,7 +87,7 @@ def _with_soft_labels(problem):
 
 SENSITIVE_FILTERS = Method(
     name="sensitive filters",
-    apply=_apply,
+    apply=tune_sensitive_filters,
     needs_labels=True,
     reason_against=first_reason(no_labels, no_convolution),
 )
