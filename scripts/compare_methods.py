@@ -150,7 +150,12 @@ def _write(args):
     runs = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
     runs = runs.sort_values(["labelled_images", "distortion", "method", "seed"], kind="stable")
     path = args.results / f"comparison-{args.network}.csv"
-    tables = {".csv": runs, ".summary.csv": summarise(runs), ".verdicts.csv": verdicts(runs)}
+    tables = {
+        ".csv": runs,
+        ".summary.csv": summarise(runs),
+        ".overview.csv": overview(summarise(runs)),
+        ".verdicts.csv": verdicts(runs),
+    }
     for suffix, table in tables.items():
         content = table.to_csv(index=False, float_format="%.4f" if table is not runs else None)
         write_whole(path.with_suffix(suffix), content.encode())
@@ -170,6 +175,30 @@ def summarise(runs):
             row[name] = group[name].mean()
         rows.append(row | {"seeds": len(group)})
     return pd.DataFrame(rows)
+
+
+def overview(summary):
+    """A row for each number of labels and method: accuracies in percent, best on average first."""
+    rows = []
+    for (labels, method), group in summary.groupby(["labelled_images", "method"], sort=False):
+        of = group.set_index("distortion")
+        means = {
+            kind: f"{of.loc[kind, 'distorted_accuracy']:.1%}" if kind in of.index else ""
+            for kind in DISTORTIONS
+        }
+        rows.append(
+            {
+                "labels": labels,
+                "method": method,
+                **means,
+                "distorted": group["distorted_accuracy"].mean() if all(means.values()) else np.nan,
+                "clean": f"{group['clean_accuracy'].mean():.1%}",
+                "share trained": f"{group['layers_share'].mean():.0%}",
+                "seeds": group["seeds"].min(),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(["labels", "distorted"], ascending=[True, False])
+    return table.assign(distorted=[f"{x:.1%}" if x == x else "" for x in table["distorted"]])
 
 
 def verdicts(runs):

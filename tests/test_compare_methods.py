@@ -1,0 +1,91 @@
+"""What scripts/compare_methods.py says of runs, against means and intervals worked out here."""
+
+import importlib.util
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+
+@pytest.fixture(scope="module")
+def script():
+    path = pathlib.Path(__file__).parents[1] / "scripts" / "compare_methods.py"
+    spec = importlib.util.spec_from_file_location("compare_methods", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_runs(accuracies, distortions=("awgn:15",), labels=500):
+    """A row for each distortion, method and seed; `None` stands for a method left out."""
+    return pd.DataFrame(
+        {
+            "distortion": distortion,
+            "labelled_images": labels,
+            "method": method,
+            "seed": seed,
+            "status": "done" if value is not None else "left out: It has no convolution.",
+            "distorted_accuracy": value,
+            "clean_accuracy": 0.9,
+            "trained_parameters": 10,
+            "layers_share": 0.25,
+            "added_parameters": 0,
+            "seconds": 1.0,
+        }
+        for distortion in distortions
+        for method, values in accuracies.items()
+        for seed, value in enumerate(values)
+    )
+
+
+def test_means_and_intervals(script):
+    values = [0.7, 0.72, 0.77]
+    row = script.summarise(make_runs({"most": values})).iloc[0]
+    half = scipy.stats.t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
+    assert row["distorted_accuracy"] == pytest.approx(np.mean(values))
+    assert row["distorted_accuracy_low"] == pytest.approx(np.mean(values) - half)
+    assert row["distorted_accuracy_high"] == pytest.approx(np.mean(values) + half)
+    assert row["seeds"] == 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    # The rival: 80% and an interval of ±2.48 points.
+    [([0.81, 0.80, 0.82], "best"), ([0.78, 0.78, 0.78], "within"), ([0.77, 0.77, 0.77], "below")],
+)
+def test_ours_beside_the_best_rival_and_the_papers(script, ours, verdict):
+    runs = make_runs(
+        {
+            "most": [0.70, 0.72, 0.71],
+            "rival": [0.79, 0.80, 0.81],
+            "worse": [0.5, 0.5, 0.5],
+            script.OURS: ours,
+            # No rival, though it is better.
+            "ours, a tenth": [0.9, 0.9, 0.9],
+            "left out": [None, None, None],
+        }
+    )
+    (row,) = script.verdicts(runs).to_dict("records")
+    assert (row["best_rival"], row["verdict"]) == ("rival", verdict)
+    assert row["ours"] == pytest.approx(np.mean(ours))
+    assert row["rival_low"] == pytest.approx(0.8 - 0.0248, abs=1e-4)
+    assert row["over_most"] == pytest.approx(np.mean(ours) - 0.71)
+
+
+def test_the_overview_has_the_best_on_average_first(script):
+    runs = make_runs({"a": [0.5], "b": [0.6]}, script.DISTORTIONS)
+    incomplete = make_runs({"c": [0.9]}, script.DISTORTIONS[:2])
+    table = script.overview(script.summarise(pd.concat([runs, incomplete])))
+    assert table["method"].tolist() == ["b", "a", "c"]
+    assert table["distorted"].tolist() == ["60.0%", "50.0%", ""]
+    assert table.iloc[2][script.DISTORTIONS[0]] == "90.0%"
+    assert table.iloc[2][script.DISTORTIONS[4]] == ""
+
+
+def test_every_idea_is_ours_but_for_one_change(script):
+    for name, method in script.IDEAS.items():
+        assert method.name == name
+        assert method.needs_labels
+        assert method.apply.keywords
