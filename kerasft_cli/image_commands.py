@@ -5,8 +5,10 @@ import click
 from kerasft_cli import running
 from kerasft_cli.options import (
     DISTORTION_HELP,
+    WholeNumber,
     image_options,
     jobs_option,
+    json_option,
     layers_option,
     out_options,
     seed_option,
@@ -16,36 +18,49 @@ from kerasft_cli.options import (
 
 
 @click.command()
-@out_options("kerasft-demo")
 @click.option("--quick", is_flag=True, help="One seed and few epochs, to see that it runs.")
-def demo(out, force, quick):
-    """Show the method on handwritten digits: blur, rank, fine-tune, merge.
+@out_options("kerasft-demo")
+@json_option
+def demo(**options):
+    """Show the method on blurred handwritten digits.
 
-    Needs no data and no network. Writes robust.keras, ranking.csv,
-    results.csv, demo.png and report.html.
+    Trains a small network on clean digits, ranks its filters, fine-tunes a
+    quarter of them on blurred digits and merges them. Needs no data and no
+    network connection. Writes robust.keras, ranking.csv, results.csv, demo.png
+    and report.html.
+
+    \b
+    Example:
+      kerasft demo --quick --out digits
     """
-    running.run("demo", out=out, force=force, quick=quick)
+    running.run("demo", **options)
 
 
 @click.command()
 @click.argument("model")
 @click.option("--clean", metavar="DIR", required=True, help="Clean images.")
-@click.option("--distorted", metavar="DIR", help="Their distorted versions, at the same paths.")
+@click.option("--distorted", metavar="DIR", help="Distorted images; they or --distortion.")
 @click.option("--distortion", metavar="KIND", help=DISTORTION_HELP)
 @click.option(
     "--confidence",
     type=float,
-    metavar="C",
-    help="Stop when the top 25% of each layer are settled; over 0, under 1, e.g. 0.95. "
-    "Default: use all pairs.",
+    metavar="X",
+    help="Stop when the top 25% of each layer are settled; over 0, under 1, such as 0.95.  "
+    "[default: use all pairs]",
 )
 @unpaired_options
 @layers_option
 @image_options
 @seed_option
 @out_options("kerasft-ranking")
+@json_option
 def rank(**options):
     """Rank the filters of MODEL by what a distortion does to them.
+
+    Images in CLEAN and DISTORTED are pairs where their paths below the folder
+    are the same (file suffixes may differ); with --unpaired they are two
+    independent sets; with --distortion the clean images are distorted. Writes
+    ranking.csv and ranking.json.
 
     \b
     Examples:
@@ -62,15 +77,16 @@ def rank(**options):
 @click.option(
     "--distorted", metavar="DIR", required=True, help="Labelled distorted images to train on."
 )
-@click.option("--validation", metavar="DIR", help="Distorted images. Default: a fifth held out.")
-@click.option("--test", metavar="DIR", help="Distorted images. Default: those for validation.")
-@click.option("--clean-test", metavar="DIR", help="Clean images. Default: from --clean.")
+@click.option("--validation", metavar="DIR", help="Distorted images.  [default: a fifth held out]")
+@click.option("--test", metavar="DIR", help="Distorted images.  [default: those for validation]")
+@click.option("--clean-test", metavar="DIR", help="Clean images.  [default: from --clean]")
 @click.option(
     "--fraction",
     type=float,
+    metavar="X",
     default=0.25,
     show_default=True,
-    help="Share of each layer's filters to train.",
+    help="Share of each layer's filters to train, over 0 and at most 1.",
 )
 @click.option(
     "--which",
@@ -85,10 +101,12 @@ def rank(**options):
 @image_options
 @seed_option
 @out_options()
+@json_option
 def robustify(**options):
-    """Make MODEL better on distorted images: rank, select, fine-tune, merge.
+    """Make MODEL better on distorted images.
 
-    Images in CLEAN and DISTORTED are pairs where their paths below the folder
+    Ranks the filters of MODEL, fine-tunes those that the distortion affects
+    most and merges them. Images in CLEAN and DISTORTED are pairs where their paths below the folder
     are the same (file suffixes may differ); with --unpaired they are two
     independent sets. Writes robust.keras, report.html,
     ranking.csv, ranking.json, history.csv and results.csv.
@@ -107,11 +125,13 @@ def robustify(**options):
 @click.option("--distortion", metavar="KIND", help=DISTORTION_HELP)
 @image_options
 @seed_option
+@json_option
 def evaluate(**options):
     """Measure the accuracy of MODEL on labelled images.
 
     \b
-    Example:
+    Examples:
+      kerasft evaluate model.keras --data noisy_photos
       kerasft evaluate model.keras --data photos --distortion blur:1.0
     """
     running.run("evaluate", **options)
@@ -125,9 +145,9 @@ def evaluate(**options):
     metavar="DIR",
     help="Distorted images to train on; without class folders: not labelled.",
 )
-@click.option("--validation", metavar="DIR", help="Distorted images. Default: a fifth held out.")
-@click.option("--test", metavar="DIR", help="Distorted images. Default: a fifth kept for it.")
-@click.option("--clean-test", metavar="DIR", help="Clean images. Default: from --clean.")
+@click.option("--validation", metavar="DIR", help="Distorted images.  [default: a fifth held out]")
+@click.option("--test", metavar="DIR", help="Distorted images.  [default: a fifth kept for it]")
+@click.option("--clean-test", metavar="DIR", help="Clean images.  [default: from --clean]")
 @click.option(
     "--cifar10-c",
     metavar="PATH",
@@ -135,40 +155,43 @@ def evaluate(**options):
 )
 @click.option(
     "--severity",
-    type=click.IntRange(1, 5),
+    type=WholeNumber(1, 5),
     default=5,
     show_default=True,
-    help="Of the corruptions.",
+    help="Severity of the corruptions, 1 to 5.",
 )
 @click.option(
     "--labels",
-    type=click.IntRange(min=1),
-    help="Labelled distorted images to draw for each seed. Default: all.",
+    type=WholeNumber(),
+    help="Labelled distorted images to draw for each seed.  [default: all]",
 )
-@click.option("--methods", metavar="A,B,…", help="Such as 'nothing,batch norm,most'. Default: all.")
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Repetitions."
+    "--methods",
+    metavar="A,B,…",
+    help="Methods to compare, such as 'nothing,batch norm,most'.  [default: all]",
 )
+@training_options
 @click.option(
     "--search-learning-rate",
     is_flag=True,
     help="Find each method's learning rate on the validation images.",
 )
-@training_options
 @layers_option
 @image_options
+@click.option("--seeds", type=WholeNumber(), default=3, show_default=True, help="Repetitions.")
 @jobs_option
-@click.option("--save-best", is_flag=True, help="Write the recommended model, best.keras.")
 @click.option(
     "--quick",
     is_flag=True,
     help="One seed and few epochs, to see that it runs; without MODEL on embedded digits.",
 )
+@click.option("--save-best", is_flag=True, help="Write the recommended model, best.keras.")
 @out_options(
     "kerasft-comparison",
     force="Write into OUT even if it exists; runs in it are kept, other files of the same names "
     "are replaced.",
 )
+@json_option
 def compare(**options):
     """Compare ways to make MODEL better on distorted images.
 

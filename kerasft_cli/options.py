@@ -2,9 +2,22 @@
 
 import click
 
+
+class WholeNumber(click.ParamType):
+    """An integer in a range; unlike that of `click.IntRange`, its help has no formulas."""
+
+    name = "N"
+
+    def __init__(self, minimum=1, maximum=None):
+        self._range = click.IntRange(minimum, maximum)
+
+    def convert(self, value, param, ctx):
+        return self._range.convert(value, param, ctx)
+
+
 DISTORTION_HELP = (
-    "awgn:SIGMA, blur:SIGMA, jpeg:QUALITY, motion:LENGTH, contrast:FACTOR, impulse:AMOUNT, "
-    "shot:PHOTONS, or a level as in awgn:central."
+    "Distort the images: awgn:SIGMA, blur:SIGMA, jpeg:QUALITY, motion:LENGTH, contrast:FACTOR, "
+    "impulse:AMOUNT, shot:PHOTONS, or a level as in awgn:central."
 )
 
 
@@ -21,7 +34,7 @@ def image_options(command):
         click.option(
             "--classes",
             metavar="A,B,…",
-            help="Class folders in the order of the model's outputs. Default: alphabetical.",
+            help="Class folders in the order of the model's outputs.  [default: alphabetical]",
         ),
     ):
         command = option(command)
@@ -31,7 +44,7 @@ def image_options(command):
 def seed_option(command):
     return click.option(
         "--seed",
-        type=click.IntRange(0, 2**32 - 1),
+        type=WholeNumber(0, 2**32 - 1),
         default=0,
         show_default=True,
         help="Random seed.",
@@ -40,22 +53,34 @@ def seed_option(command):
 
 def layers_option(command):
     return click.option(
-        "--layers", metavar="A,B,…", help="Convolution layers. Default: every Conv2D."
+        "--layers", metavar="A,B,…", help="Convolution layers.  [default: every Conv2D]"
     )(command)
 
 
 def training_options(command):
     """Options of every command that trains the model."""
     for option in (
-        click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True),
+        click.option(
+            "--batch-size",
+            type=WholeNumber(),
+            default=64,
+            show_default=True,
+            help="Images in one training step.",
+        ),
         click.option(
             "--patience",
-            type=click.IntRange(min=1),
+            type=WholeNumber(),
             default=15,
             show_default=True,
             help="Epochs without improvement before stopping.",
         ),
-        click.option("--epochs", type=click.IntRange(min=1), default=200, show_default=True),
+        click.option(
+            "--epochs",
+            type=WholeNumber(),
+            default=200,
+            show_default=True,
+            help="At most so many passes over the training images.",
+        ),
     ):
         command = option(command)
     return command
@@ -63,16 +88,18 @@ def training_options(command):
 
 def unpaired_options(command):
     for option in (
-        click.option("--exemplars", type=click.IntRange(min=1), help="Of each set. Default: 1."),
+        click.option(
+            "--exemplars", type=WholeNumber(), help="Exemplars of each folder.  [default: 1]"
+        ),
         click.option(
             "--metric",
             type=click.Choice(["euclidean", "hamming"]),
-            help="Distance that exemplars are found by. Default: euclidean.",
+            help="Distance that exemplars are found by.  [default: euclidean]",
         ),
         click.option(
             "--features",
             type=click.Choice(["pixels", "feature_maps"]),
-            help="What exemplars are found by. Default: pixels.",
+            help="What exemplars are found by.  [default: pixels]",
         ),
         click.option(
             "--unpaired",
@@ -104,8 +131,15 @@ def out_options(
 
 jobs_option = click.option(
     "--jobs",
-    type=click.IntRange(min=1),
-    help="Runs at a time. Default: one for each core, or a single one on an accelerator.",
+    type=WholeNumber(),
+    help="Runs at a time.  [default: one for each core, or a single one on an accelerator]",
+)
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as JSON, for machines.",
 )
 
 

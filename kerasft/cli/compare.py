@@ -1,9 +1,6 @@
 import pathlib
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from kerasft.cli.compare_corruptions import read_corruptions
 from kerasft.cli.compare_digits import digits_to_compare
@@ -11,7 +8,8 @@ from kerasft.cli.compare_folders import read_folders
 from kerasft.cli.csv_table import csv_table
 from kerasft.cli.facts import command_line, run_facts
 from kerasft.cli.names import split_names
-from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.output import print_json, print_line, print_table, print_written
+from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.cli.workers import workers
 from kerasft.comparison import compare
 from kerasft.methods import METHODS
@@ -46,6 +44,7 @@ def run(
     quick,
     out,
     force,
+    as_json,
 ):
     """The command `kerasft compare`; arguments are its options."""
     methods = _method_names(methods)
@@ -94,15 +93,27 @@ def run(
         notes=(*inputs.notes, *comparison.notes),
         facts=run_facts(command_line(), {"Seeds": ", ".join(map(str, range(seeds)))}),
     )
-    written = ["comparison.csv", "leaderboard.csv", "report.html"]
     with output_folder(out, force=True) as staging:
         (staging / "leaderboard.csv").write_bytes(csv_table(comparison.leaderboard))
         (staging / "report.html").write_text(page.render(), encoding="utf-8")
         if save_best and comparison.best is not None:
             for _ in track(range(1), 1, "Making the best model again"):
                 comparison.save_best(staging / "best.keras")
-            written.append("best.keras")
-    _print_summary(page, out, written)
+        # Runs were written as they were done.
+        files = [out / "comparison.csv", *written_files(staging, out)]
+    if as_json:
+        print_json(
+            {
+                "leaderboard": page.leaderboard.to_dict("records"),
+                "left_out": page.left_out,
+                "best": page.best,
+                "recommendation": page.recommendation,
+                "notes": page.notes,
+                "files": files,
+            }
+        )
+    else:
+        _print_summary(page, files)
 
 
 def _check_sources(model, given, quick, save_best):
@@ -141,36 +152,30 @@ def _method_names(text):
     return names
 
 
-def _print_summary(page, out, written):
-    console = Console()
+def _print_summary(page, files):
     if not page.leaderboard.empty:
-        console.print(_table(page))
-    _print_line(console, page.recommendation)
+        print_table(
+            page.title,
+            "method",
+            ["distorted", "clean", "labels", "trained"],
+            [_cells(row) for row in page.leaderboard.itertuples()],
+        )
+    print_line(page.recommendation)
     for reason in dict.fromkeys(page.left_out.values()):
         methods = [name for name, other in page.left_out.items() if other == reason]
-        _print_line(console, f"Left out: {', '.join(methods)}. {reason}")
+        print_line(f"Left out: {', '.join(methods)}. {reason}")
     for note in page.notes:
-        _print_line(console, note)
-    _print_line(console, f"Wrote {', '.join(written)} to {out}")
+        print_line(note)
+    print_written(files)
 
 
-def _print_line(console, text):
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(page):
-    table = Table(title=escape(page.title), title_justify="left")
-    table.add_column("method")
-    for column in ("distorted", "clean", "labels", "trained"):
-        table.add_column(column, justify="right")
-    for row in page.leaderboard.itertuples():
-        low, high = 100 * row.distorted_accuracy_low, 100 * row.distorted_accuracy_high
-        interval = "" if np.isnan(low) else f" ({low:.1f}–{high:.1f})"
-        table.add_row(
-            escape(row.method),
-            f"{row.distorted_accuracy:.1%}{interval}",
-            "" if np.isnan(row.clean_accuracy) else f"{row.clean_accuracy:.1%}",
-            f"{row.labels_needed:,}",
-            f"{row.trained_parameters:,}",
-        )
-    return table
+def _cells(row):
+    low, high = 100 * row.distorted_accuracy_low, 100 * row.distorted_accuracy_high
+    interval = "" if np.isnan(low) else f" ({low:.1f}–{high:.1f})"
+    return [
+        row.method,
+        f"{row.distorted_accuracy:.1%}{interval}",
+        "" if np.isnan(row.clean_accuracy) else f"{row.clean_accuracy:.1%}",
+        f"{row.labels_needed:,}",
+        f"{row.trained_parameters:,}",
+    ]

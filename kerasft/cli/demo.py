@@ -1,14 +1,11 @@
-import pathlib
-
 import keras
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from kerasft.backend import default_jit_compile
 from kerasft.cli.facts import run_facts
-from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.output import print_json, print_line, print_table, print_written
+from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.datasets import digits, stratified_split
 from kerasft.distortions import GaussianBlur
 from kerasft.evaluation import predict_classes
@@ -30,10 +27,9 @@ _METHODS = {
 }
 
 
-def run(out, force, quick):
+def run(quick, out, force, as_json):
     """The command `kerasft demo`; arguments are its options."""
     check_output_folder(out, force)
-    console = Console()
     seeds = range(1 if quick else 3)
     baseline_epochs, epochs = (10, 10) if quick else (30, 40)
     images, labels = digits()
@@ -41,22 +37,22 @@ def run(out, force, quick):
     rest, test = stratified_split(labels, 597, seed=0)
     train, validation = (rest[part] for part in stratified_split(labels[rest], 200, seed=0))
 
-    console.print(
-        f"1. Training a small network on {len(train)} clean handwritten digits …", highlight=False
+    print_line(
+        f"1. Training a small network on {len(train)} clean handwritten digits …", stderr=as_json
     )
     model = _train_baseline(images, labels, train, validation, baseline_epochs)
     before = {
         "distorted": _accuracy(model, blurred[test], labels[test]),
         "clean": _accuracy(model, images[test], labels[test]),
     }
-    console.print(
+    print_line(
         f"   accuracy on {len(test)} test digits: {before['clean']:.1%} clean, "
         f"{before['distorted']:.1%} under {_DISTORTION}",
-        highlight=False,
+        stderr=as_json,
     )
-    console.print(
+    print_line(
         f"2. Ranking filters and fine-tuning a quarter of them on {_LABELLED} blurred digits …",
-        highlight=False,
+        stderr=as_json,
     )
     rows, first = [], []
     grid = [(seed, method) for seed in seeds for method in _METHODS]
@@ -100,14 +96,12 @@ def run(out, force, quick):
             comparison_chart_png(comparison, images[samples], blurred[samples])
         )
         (staging / "report.html").write_text(render_report(report), encoding="utf-8")
-    _print_table(console, comparison)
-    console.print(
-        f"Wrote {pathlib.Path(out)}/robust.keras, ranking.csv, results.csv, demo.png "
-        "and report.html",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+        files = written_files(staging, out)
+    if as_json:
+        print_json({"before": before, "results": runs.to_dict("records"), "files": files})
+    else:
+        _print_table(comparison)
+        print_written(files)
 
 
 def _train_baseline(images, labels, train, validation, epochs):
@@ -219,18 +213,22 @@ def _report(model, tuned, ranking, comparison, before, blurred, images, labels, 
     )
 
 
-def _print_table(console, comparison):
-    table = Table(title=f"Accuracy under {_DISTORTION}", title_justify="left")
-    table.add_column("fine-tuned filters")
-    for column in ("parameters", "distorted", "95% interval", "clean"):
-        table.add_column(column, justify="right")
+def _print_table(comparison):
+    rows = []
     for row in comparison.itertuples():
         several = not np.isnan(row.distorted_low)
-        table.add_row(
-            row.method,
-            f"{row.trained_parameters:,}",
-            f"{row.distorted_accuracy:.1%}",
-            f"{row.distorted_low:.1%} – {row.distorted_high:.1%}" if several else "",
-            f"{row.clean_accuracy:.1%}",
+        rows.append(
+            [
+                row.method,
+                f"{row.trained_parameters:,}",
+                f"{row.distorted_accuracy:.1%}",
+                f"{row.distorted_low:.1%} – {row.distorted_high:.1%}" if several else "",
+                f"{row.clean_accuracy:.1%}",
+            ]
         )
-    console.print(table)
+    print_table(
+        f"Accuracy under {_DISTORTION}",
+        "fine-tuned filters",
+        ["parameters", "distorted", "95% interval", "clean"],
+        rows,
+    )

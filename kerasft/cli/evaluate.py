@@ -1,13 +1,12 @@
-from rich.console import Console
-
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.names import split_names
+from kerasft.cli.output import print_json, print_line
 from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
 from kerasft.statistics import proportion_interval
 
 
-def run(model, data, distortion, pixels, classes, seed):
+def run(model, data, distortion, pixels, classes, seed, as_json):
     """The command `kerasft evaluate`; arguments are its options."""
     effect = None if distortion is None else parse_distortion(distortion, seed)
     names = split_names(classes)
@@ -18,10 +17,19 @@ def run(model, data, distortion, pixels, classes, seed):
     images = folder.images if effect is None else effect(folder.images)
     right = int((classifier.predict(images) == folder.labels).sum())
     low, high = proportion_interval(right, len(images))
-    Console().print(
+    if as_json:
+        print_json(
+            {
+                "accuracy": right / len(images),
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "correct": right,
+                "images": len(images),
+                "distortion": None if effect is None else str(effect),
+            }
+        )
+        return
+    print_line(
         f"accuracy {right / len(images):.2%}  ({right} of {len(images)} images"
-        f"{'' if effect is None else f', {effect}'}; 95% interval {low:.1%} to {high:.1%})",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"{'' if effect is None else f', {effect}'}; 95% interval {low:.1%} to {high:.1%})"
     )

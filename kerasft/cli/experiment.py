@@ -1,8 +1,7 @@
 import functools
 import pathlib
 
-from rich.console import Console
-
+from kerasft.cli.output import print_line
 from kerasft.cli.output_folder import check_output_folder
 from kerasft.cli.workers import workers
 from kerasft.datasets import ImageDataset, cifar10, cifar100, digits, stratified_split
@@ -49,7 +48,7 @@ def run(
             description=entry.title,
         )
     files = write_outputs(experiment, label, path.parent)
-    Console().print(f"Wrote {', '.join(str(file) for file in files)}", markup=False, soft_wrap=True)
+    print_line(f"Wrote {', '.join(map(str, files))}")
 
 
 def _by_number(distortion):

@@ -1,7 +1,6 @@
 import pathlib
 
-from rich.console import Console
-
+from kerasft.cli.output import print_line
 from kerasft.experiments.catalogue import EXPERIMENTS
 from kerasft.experiments.claims import claims
 from kerasft.experiments.outputs import write_outputs
@@ -21,20 +20,19 @@ def run(out):
     tables = [f for f in sorted(folder.glob("table1-*.csv")) if not f.stem.endswith(".summary")]
     if not found and not tables:
         raise FileNotFoundError(f"Expected runs of experiments in {folder}. Received: none.")
-    console = Console(soft_wrap=True)
     files = []
     for name, label in found:
         try:
             files += write_outputs(name, label, folder)
         except ValueError as error:
             # An experiment that was stopped does not keep the others from being shown.
-            console.print(f"Left out {name} of {label}: {error}", markup=False)
+            print_line(f"Left out {name} of {label}: {error}")
     for file in tables:
         try:
             files += write_table1_outputs(file)
         except ValueError as error:
-            console.print(f"Left out table1 of {file.name}: {error}", markup=False)
+            print_line(f"Left out table1 of {file.name}: {error}")
     for label in sorted({label for _, label in found}):
         files.append(folder / f"claims-{label}.csv")
         write_whole(files[-1], claims(folder, label).to_csv(index=False).encode())
-    console.print(f"Wrote {len(files)} files to {folder}", markup=False)
+    print_line(f"Wrote {len(files)} files to {folder}")

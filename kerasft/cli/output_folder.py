@@ -75,6 +75,19 @@ def output_folder(path, force):
                 return
 
 
+def written_files(staging, out):
+    """Paths that the files of a block of `output_folder` have when it ends.
+
+    Args:
+        staging: What `output_folder` gave.
+        out: The output folder.
+
+    Returns:
+        List of `pathlib.Path`, sorted.
+    """
+    return [pathlib.Path(out, file.name) for file in sorted(staging.iterdir())]
+
+
 def _staged(path, place, force):
     staging = pathlib.Path(tempfile.mkdtemp(dir=place, prefix=f".{path.name}."))
     try:

@@ -1,5 +1,3 @@
-import pathlib
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -7,7 +5,8 @@ from rich.table import Table
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.csv_table import csv_table
 from kerasft.cli.names import split_names
-from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.output import print_json, print_written
+from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.cli.pairs import find_pairs
 from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.datasets import list_image_folder
@@ -32,6 +31,7 @@ def run(
     seed,
     out,
     force,
+    as_json,
 ):
     """The command `kerasft rank`; arguments are its options."""
     if (distorted is None) == (distortion is None):
@@ -66,13 +66,28 @@ def run(
     with output_folder(out, force) as staging:
         ranking.save(staging / "ranking.json")
         (staging / "ranking.csv").write_bytes(csv_table(ranking.to_frame()))
-    _print(ranking, unpaired, len(folder.images))
-    Console().print(
-        f"Wrote {pathlib.Path(out)}/ranking.csv and ranking.json", markup=False, soft_wrap=True
-    )
+        files = written_files(staging, out)
+    if as_json:
+        print_json({"layers": _layers(ranking), "files": files})
+        return
+    _print_table(ranking, unpaired, len(folder.images))
+    print_written(files)
 
 
-def _print(ranking, unpaired, images):
+def _layers(ranking):
+    return {
+        name: {
+            "order": layer.order,
+            "borda_counts": layer.borda_counts,
+            "mean_distance": layer.mean_distance,
+            "pairs": layer.pairs,
+            "confidence": layer.confidence,
+        }
+        for name, layer in ranking.items()
+    }
+
+
+def _print_table(ranking, unpaired, images):
     first = next(iter(ranking.values()))
     kind = "exemplar pair" if unpaired else "pair"
     number = first.pairs if first.confidence is None else f"{first.pairs} of {images}"

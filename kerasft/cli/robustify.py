@@ -3,15 +3,13 @@ import pathlib
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.csv_table import csv_table
 from kerasft.cli.facts import command_line, run_facts
 from kerasft.cli.names import split_names
-from kerasft.cli.output_folder import check_output_folder, output_folder
+from kerasft.cli.output import print_json, print_line, print_table, print_written
+from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.cli.robustify_images import RobustifyImages
 from kerasft.cli.training_progress import TrainingProgress
 from kerasft.cli.unpaired import Unpaired, rank
@@ -43,6 +41,7 @@ def run(
     seed,
     out,
     force,
+    as_json,
 ):
     """The command `kerasft robustify`; arguments are its options."""
     if not 0 < fraction <= 1:
@@ -107,7 +106,20 @@ def run(
         (staging / "results.csv").write_bytes(csv_table(results))
         pd.DataFrame(tuned.history.history).rename_axis("epoch").to_csv(staging / "history.csv")
         (staging / "report.html").write_text(render_report(report), encoding="utf-8")
-    _print_summary(results, report, out)
+        files = written_files(staging, out)
+    if as_json:
+        print_json(
+            {
+                "results": _by_images(results),
+                "trained_parameters": report.trained_parameters,
+                "total_parameters": report.total_parameters,
+                "selected_filters": {k: len(filters) for k, filters in tuned.selection.items()},
+                "notes": images.notes,
+                "files": files,
+            }
+        )
+    else:
+        _print_summary(results, report, files)
 
 
 def _measure(before, after, images):
@@ -155,20 +167,30 @@ def _report(images, ranking, tuned, results, *, model_name, distortion, paired, 
     )
 
 
-def _print_summary(results, report, out):
-    table = Table(title=escape(report.title), title_justify="left")
-    table.add_column("test images")
-    for column in ("count", "before", "after"):
-        table.add_column(column, justify="right")
-    for row in results[results["class"].isna()].itertuples():
-        table.add_row(row.images, str(row.count), f"{row.before:.1%}", f"{row.after:.1%}")
-    console = Console()
-    console.print(table)
-    share = report.trained_parameters / report.total_parameters
-    console.print(
-        f"Trained {report.trained_parameters:,} of {report.total_parameters:,} parameters "
-        f"({share:.2%}).\nWrote {pathlib.Path(out)}/robust.keras and report.html",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+def _by_images(results):
+    """The rows of results, by images and class, for JSON."""
+    numbers = ["count", "before", "after"]
+    nested = {}
+    for name, rows in results.groupby("images", sort=False):
+        whole = rows["class"].isna()
+        nested[name] = rows.loc[whole, numbers].to_dict("records")[0]
+        nested[name]["by_class"] = rows[~whole].set_index("class")[numbers].to_dict("index")
+    return nested
+
+
+def _print_summary(results, report, files):
+    print_table(
+        report.title,
+        "test images",
+        ["count", "before", "after"],
+        [
+            [row.images, str(row.count), f"{row.before:.1%}", f"{row.after:.1%}"]
+            for row in results[results["class"].isna()].itertuples()
+        ],
     )
+    share = report.trained_parameters / report.total_parameters
+    print_line(
+        f"Trained {report.trained_parameters:,} of {report.total_parameters:,} parameters "
+        f"({share:.2%})."
+    )
+    print_written(files)

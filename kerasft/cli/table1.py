@@ -10,6 +10,7 @@ from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.names import split_names
+from kerasft.cli.output import print_line
 from kerasft.cli.output_folder import check_output_folder
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import provenance, summarise_table1, table1
@@ -110,8 +111,5 @@ def _print(summary, distortion, files):
             "" if math.isnan(row.low) else f"{row.low:.1f} – {row.high:.1f}",
             f"{row.chance:.1f}",
         )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"Wrote {', '.join(map(str, files))}", markup=False, highlight=False, soft_wrap=True
-    )
+    Console().print(table)
+    print_line(f"Wrote {', '.join(map(str, files))}")

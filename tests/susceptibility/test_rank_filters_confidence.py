@@ -16,7 +16,7 @@ def model(model):
     """With NumPy's random kernels, so that on every backend as many pairs settle it."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng(0)
     for name in ("first", "second"):
         conv = copy.get_layer(name)
         bias = np.zeros(conv.filters)
