@@ -100,7 +100,7 @@ def run(
             for _ in track(range(1), 1, "Making the best model again"):
                 comparison.save_best(staging / "best.keras")
         # Runs were written as they were done.
-        files = [out / "comparison.csv", *written_files(staging, out)]
+        files = sorted([out / "comparison.csv", *written_files(staging, out)])
     if as_json:
         print_json(
             {

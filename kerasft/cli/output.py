@@ -25,7 +25,7 @@ def print_written(files):
 
 
 def print_table(title, names, numbers, rows):
-    """Print a table of names and numbers that a narrow terminal breaks at spaces alone.
+    """Print a table of names and numbers; on a narrow terminal lines are broken, never cut.
 
     Args:
         title: Its title.
@@ -36,7 +36,9 @@ def print_table(title, names, numbers, rows):
     table = Table(title=escape(title), title_justify="left")
     table.add_column(names, overflow="fold")
     for heading, *cells in zip(numbers, *(row[1:] for row in rows), strict=True):
-        table.add_column(heading, justify="right", no_wrap=not any(" " in cell for cell in cells))
+        # A lone number stays whole; one with an interval may be broken between the two.
+        whole = not any(" " in cell for cell in cells)
+        table.add_column(heading, justify="right", no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)

@@ -16,7 +16,7 @@ from kerasft.methods.problem import Problem
 from kerasft.methods.recalibration import RECALIBRATION
 from kerasft.methods.scratch import SCRATCH
 from kerasft.methods.selective_filters import selective_filters
-from kerasft.methods.sensitive_filters import SENSITIVE_FILTERS
+from kerasft.methods.sensitive_filters import SENSITIVE_FILTERS, SENSITIVE_FILTERS_CLEAN_KEPT
 from kerasft.methods.tent import TENT
 from kerasft.methods.whole_layers import (
     ALL_CONVOLUTIONS,
@@ -53,6 +53,7 @@ METHODS: dict[str, Method] = {
             "gradient recalibrated, clean kept", "gradient", recalibrate=True, keep_clean=True
         ),
         SENSITIVE_FILTERS,
+        SENSITIVE_FILTERS_CLEAN_KEPT,
     )
 }
 

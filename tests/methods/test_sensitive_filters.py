@@ -8,7 +8,7 @@ import pytest
 
 import kerasft
 from kerasft.evaluation import predict_classes
-from kerasft.methods import METHODS
+from kerasft.methods import METHODS, Outcome
 from kerasft.methods import sensitive_filters as module
 from kerasft.methods.interpolation import SHARES, interpolate
 
@@ -95,6 +95,59 @@ def test_logits_of_the_source_network_become_probabilities(short):
     expected = module._with_soft_labels(short).labels
     found = module._with_soft_labels(dataclasses.replace(short, model=logits)).labels
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+CLEAN_KEPT = "sensitive filters, clean kept"
+
+
+def test_clean_kept_trains_on_both_and_holds_clean_images_out(problem, monkeypatch):
+    seen = {}
+
+    def train(model, to_train, seed, selection):
+        seen.update(model=model, problem=to_train, selection=selection)
+        return Outcome(model)
+
+    monkeypatch.setattr(module, "train_filters", train)
+    METHODS[CLEAN_KEPT].apply(problem, 3)
+    assert seen["model"] is problem.model
+    images, n = problem.distorted, len(problem.distorted)
+    held = n // 5
+    trained, validation = seen["problem"].distorted, seen["problem"].validation
+    np.testing.assert_array_equal(trained[:n], images)
+    assert len(trained) == 2 * n - held
+    clean = {image.tobytes(): index for index, image in enumerate(problem.clean)}
+    kept = [clean[image.tobytes()] for image in trained[n:]]
+    # Distorted images first, then as many clean ones.
+    count = len(problem.validation[0])
+    np.testing.assert_array_equal(validation[0][:count], problem.validation[0])
+    assert len(validation[0]) == 2 * count
+    checked = {clean[image.tobytes()] for image in validation[0][count:]}
+    assert len(checked) == min(held, count)
+    assert not checked & set(kept)
+    assert len(checked | set(kept)) == n - held + len(checked)
+    # Every image has its own label, and both versions the same soft one.
+    np.testing.assert_array_equal(
+        validation[1][count:].argmax(axis=1),
+        [problem.labels[clean[image.tobytes()]] for image in validation[0][count:]],
+    )
+    soft = seen["problem"].labels
+    np.testing.assert_allclose(soft[n:], soft[kept], atol=1e-6)
+
+
+def test_clean_kept_keeps_clean_accuracy_and_statistics(problem, outcome_of, accuracy):
+    def clean(images):
+        return images
+
+    source, plain, kept = problem.model, outcome_of(NAME).model, outcome_of(CLEAN_KEPT).model
+    assert accuracy(kept, clean) > accuracy(plain, clean) + 0.05
+    assert accuracy(kept, clean) > accuracy(source, clean) - 0.05
+    assert accuracy(kept) > accuracy(source) + 0.1
+    assert changed_filters(source, kept)[1] == []
+
+
+def test_clean_kept_needs_pairs(short):
+    reason = METHODS[CLEAN_KEPT].reason_against(dataclasses.replace(short, paired=False))
+    assert reason == "There are no clean versions of the distorted images."
 
 
 def two_ends():
