@@ -24,7 +24,7 @@ def reproduce():
 
     \b
     Examples:
-      kerasft reproduce figure5 --data cifar-10-python.tar.gz --distortions awgn:15
+      kerasft reproduce figure5 --data cifar-10-python.tar.gz
       kerasft reproduce figure4 --dataset digits --distortions blur:1 --out digits
     """
 

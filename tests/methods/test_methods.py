@@ -191,6 +191,7 @@ def test_methods_say_why_they_do_not_suit_the_images(problem):
     assert all("labels" in reason for reason in unlabelled.values())
     unpaired = not_usable(dataclasses.replace(problem, paired=False))
     needing_pairs = {"deepcorrect", *(n for n in METHODS if n.startswith(("most", "emd")))}
+    needing_pairs.add("sensitive filters, clean kept")
     assert set(unpaired) == needing_pairs
     alone = not_usable(dataclasses.replace(problem, clean=None, clean_labels=None, paired=False))
     assert set(alone) == needing_pairs | {"gradient recalibrated, clean kept"}
