@@ -120,8 +120,10 @@ def test_every_method_helps_where_contrast_is_lost(name, outcome_of, accuracy):
 
 def test_statistics_are_all_that_lost_contrast_asks_for(outcome_of, accuracy):
     # A shift of all pixels is undone by batch normalization, but for the borders.
-    clean = accuracy(outcome_of("nothing").model, lambda x: x)
-    assert accuracy(outcome_of("batch norm").model) > clean - 0.1
+    lost, clean = (accuracy(outcome_of("nothing").model, *how) for how in ((), (lambda x: x,)))
+    regained = accuracy(outcome_of("batch norm").model) - lost
+    # The network is another one on every backend.
+    assert regained > 0.75 * (clean - lost)
     for name in ("most", "gradient", "first layers", "all convolutions"):
         recalibrated = accuracy(outcome_of(f"{name} recalibrated").model)
         assert recalibrated > accuracy(outcome_of(name).model)
