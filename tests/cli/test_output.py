@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from kerasft.susceptibility import FilterRanking
 from kerasft_cli.command import cli
 from kerasft_cli.options import WholeNumber
 
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "practitioner.md"
+
 
 @pytest.fixture
 def answer(kerasft):
@@ -28,9 +31,18 @@ def answer(kerasft):
         assert (status, err) == (0, "")
         assert out.isascii()
         assert out.count("\n") == 1
-        return json.loads(out, parse_constant=pytest.fail)
+        result = json.loads(out, parse_constant=pytest.fail)
+        _is_documented(arguments[0], result)
+        return result
 
     return run
+
+
+def _is_documented(command, result):
+    """The keys of a command are those in its row of the page, in the same order."""
+    keys = re.search(rf"^\| `{command}` \|(.*)\|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    named = [key for key in re.findall(r"`(\w+)`", keys[1]) if key in result]
+    assert named == list(result)
 
 
 def _rows(path):
@@ -130,6 +142,7 @@ def test_demo(kerasft, tmp_path, monkeypatch):
     # What is being done is told beside the result.
     assert err.startswith("1. Training a small network")
     result = json.loads(printed)
+    _is_documented("demo", result)
     assert result["results"] == _rows(out / "results.csv")
     assert result["before"]["distorted"] < result["before"]["clean"]
     _are_all_files_of(result["files"], out)
