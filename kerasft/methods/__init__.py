@@ -24,7 +24,7 @@ from kerasft.methods.whole_layers import (
     FIRST_LAYERS,
     FIRST_LAYERS_RECALIBRATED,
 )
-from kerasft.methods.whole_network import WHOLE_NETWORK
+from kerasft.methods.whole_network import WHOLE_NETWORK, WHOLE_NETWORK_RECALIBRATED
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -49,6 +49,7 @@ METHODS: dict[str, Method] = {
         ),
         ALL_CONVOLUTIONS_RECALIBRATED,
         FIRST_LAYERS_RECALIBRATED,
+        WHOLE_NETWORK_RECALIBRATED,
         selective_filters(
             "gradient recalibrated, clean kept", "gradient", recalibrate=True, keep_clean=True
         ),

@@ -16,8 +16,8 @@ Four steps, each of which is a published idea; the composition is ours:
 
 The variant that keeps clean accuracy trains on the clean versions as well, which
 get the same soft labels, and leaves statistics as they are, since they have to
-serve both. A fifth of the clean images is held out; with as much weight as the
-distorted validation images they say when to stop and how far to go.
+serve both. A fifth of the pairs is held out; with as much weight as the distorted
+validation images their clean versions say when to stop and how far to go.
 """
 
 import dataclasses
@@ -71,19 +71,20 @@ def tune_and_keep_clean(problem, seed):
         An `Outcome`.
     """
     order = np.random.default_rng(seed).permutation(len(problem.clean))
-    held, kept = np.split(order, [len(order) // 5])
+    held, kept = np.split(order, [max(1, len(order) // 5)])
     images, labels = problem.validation
     # As many as the distorted ones: some several times, or not all.
-    held = np.resize(held, len(images))
+    checked = np.resize(held, len(images))
     validation = (
-        np.concatenate([images, problem.clean[held]]),
-        np.concatenate([labels, problem.labels[held]]),
+        np.concatenate([images, problem.clean[checked]]),
+        np.concatenate([labels, problem.labels[checked]]),
     )
+    # Of a pair that is held out neither version is trained on.
     both = dataclasses.replace(
         problem,
-        distorted=np.concatenate([problem.distorted, problem.clean[kept]]),
-        labels=np.concatenate([problem.labels, problem.labels[kept]]),
-        clean=np.concatenate([problem.clean, problem.clean[kept]]),
+        distorted=np.concatenate([problem.distorted[kept], problem.clean[kept]]),
+        labels=np.tile(problem.labels[kept], 2),
+        clean=np.tile(problem.clean[kept], (2, 1, 1, 1)),
         validation=validation,
     )
     outcome = _tune(problem.model, both, _with_soft_labels(both), seed, _SHARE)

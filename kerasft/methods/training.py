@@ -1,5 +1,6 @@
 """How methods train: the same data, loss, optimizer and stopping for all."""
 
+import contextlib
 import math
 
 import keras
@@ -10,6 +11,7 @@ from kerasft.finetuning import fine_tune
 from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.methods.copies import copy_model
 from kerasft.methods.outcome import Outcome
+from kerasft.sublayers import sublayers
 
 
 def train(model, problem, *, convert=lambda layer: None, give_back=True):
@@ -36,15 +38,38 @@ def train(model, problem, *, convert=lambda layer: None, give_back=True):
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=problem.patience, restore_best_weights=True
     )
-    history = to_fit.fit(
-        *train,
-        batch_size=problem.batch_size,
-        epochs=problem.epochs,
-        validation_data=validation,
-        callbacks=[stopping],
-        verbose=0,
-    )
+    with _statistics_of_an_epoch(model, math.ceil(len(problem.distorted) / problem.batch_size)):
+        history = to_fit.fit(
+            *train,
+            batch_size=problem.batch_size,
+            epochs=problem.epochs,
+            validation_data=validation,
+            callbacks=[stopping],
+            verbose=0,
+        )
     return Outcome(copy_model(model, convert, give_back), parameters, epochs=len(history.epoch))
+
+
+@contextlib.contextmanager
+def _statistics_of_an_epoch(model, steps):
+    """Let the statistics of batch normalizations that are trained follow within an epoch.
+
+    Keras's momentum of 0.99 is meant for epochs of hundreds of steps. With the few
+    steps of few images, validation would see the source's statistics with
+    weights that fit others, and early stopping would end before they arrive.
+    """
+    layers = [
+        layer for layer in sublayers(model) if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    before = [layer.momentum for layer in layers]
+    for layer in layers:
+        # A hundredth of the old ones is left after an epoch.
+        layer.momentum = min(layer.momentum, 0.01 ** (1 / steps))
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
 
 
 def train_filters(model, problem, seed, selection, data=None):

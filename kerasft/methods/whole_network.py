@@ -1,10 +1,12 @@
-"""Every layer, batch normalizations in training mode."""
+"""Every layer: batch normalizations in training mode, or with recalibrated statistics."""
 
 import keras
 
-from kerasft.methods.copies import copy_model
+from kerasft.batch_norm import batch_normalizations, recalibrate_batch_norm
+from kerasft.layer_lookup import named_layers
+from kerasft.methods.copies import copy_model, train_only
 from kerasft.methods.method import Method
-from kerasft.methods.reasons import no_labels
+from kerasft.methods.reasons import first_reason, no_batch_norm, no_labels
 from kerasft.methods.training import train
 
 
@@ -15,4 +17,20 @@ def _apply(problem, seed):
 
 WHOLE_NETWORK = Method(
     name="whole network", apply=_apply, needs_labels=True, reason_against=no_labels
+)
+
+
+def _apply_recalibrated(problem, seed):
+    keras.utils.set_random_seed(seed)
+    model = copy_model(recalibrate_batch_norm(problem.model, problem.distorted))
+    # Trained ones would take other statistics again.
+    train_only(model, named_layers(model).keys() - batch_normalizations(model).keys())
+    return train(model, problem)
+
+
+WHOLE_NETWORK_RECALIBRATED = Method(
+    name="whole network recalibrated",
+    apply=_apply_recalibrated,
+    needs_labels=True,
+    reason_against=first_reason(no_labels, no_batch_norm),
 )

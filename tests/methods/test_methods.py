@@ -34,6 +34,7 @@ CHANGES = {
     "emd gradient recalibrated": (CONVOLUTIONS | NORMS, QUARTER, 0),
     "all convolutions recalibrated": (CONVOLUTIONS | NORMS, ALL, 0),
     "first layers recalibrated": ({"conv1"} | NORMS, 72, 0),
+    "whole network recalibrated": (CONVOLUTIONS | NORMS | {"head"}, ALL + 2570, 0),
     "gradient recalibrated, clean kept": (CONVOLUTIONS | NORMS, QUARTER, 0),
 }
 TRAINING = sorted(set(CHANGES) - {"nothing", "batch norm"})
@@ -127,6 +128,20 @@ def test_statistics_are_all_that_lost_contrast_asks_for(outcome_of, accuracy):
     for name in ("most", "gradient", "first layers", "all convolutions"):
         recalibrated = accuracy(outcome_of(f"{name} recalibrated").model)
         assert recalibrated > accuracy(outcome_of(name).model)
+
+
+def test_statistics_follow_the_weights_though_steps_are_few(problem, accuracy):
+    # Keras's own momentum: of the source's statistics 0.99 ** 12 would be left.
+    slow = keras.models.clone_model(problem.model)
+    slow.set_weights(problem.model.get_weights())
+    for layer in slow.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.99
+    model = (
+        METHODS["whole network"].apply(dataclasses.replace(problem, model=slow, epochs=3), 0).model
+    )
+    assert accuracy(model) > accuracy(slow) + 0.3
+    assert [layer.momentum for layer in model.layers if hasattr(layer, "momentum")] == [0.99] * 3
 
 
 def test_other_labels_are_learned_by_the_head(problem, accuracy):

@@ -110,28 +110,29 @@ def test_clean_kept_trains_on_both_and_holds_clean_images_out(problem, monkeypat
     monkeypatch.setattr(module, "train_filters", train)
     METHODS[CLEAN_KEPT].apply(problem, 3)
     assert seen["model"] is problem.model
-    images, n = problem.distorted, len(problem.distorted)
+    n = len(problem.distorted)
     held = n // 5
     trained, validation = seen["problem"].distorted, seen["problem"].validation
-    np.testing.assert_array_equal(trained[:n], images)
-    assert len(trained) == 2 * n - held
     clean = {image.tobytes(): index for index, image in enumerate(problem.clean)}
-    kept = [clean[image.tobytes()] for image in trained[n:]]
+    distorted = {image.tobytes(): index for index, image in enumerate(problem.distorted)}
+    assert len(trained) == 2 * (n - held)
+    kept = [distorted[image.tobytes()] for image in trained[: n - held]]
+    # The clean versions of the same images, in the same order.
+    assert [clean[image.tobytes()] for image in trained[n - held :]] == kept
     # Distorted images first, then as many clean ones.
     count = len(problem.validation[0])
     np.testing.assert_array_equal(validation[0][:count], problem.validation[0])
     assert len(validation[0]) == 2 * count
-    checked = {clean[image.tobytes()] for image in validation[0][count:]}
-    assert len(checked) == min(held, count)
-    assert not checked & set(kept)
-    assert len(checked | set(kept)) == n - held + len(checked)
-    # Every image has its own label, and both versions the same soft one.
-    np.testing.assert_array_equal(
-        validation[1][count:].argmax(axis=1),
-        [problem.labels[clean[image.tobytes()]] for image in validation[0][count:]],
-    )
+    checked = [clean[image.tobytes()] for image in validation[0][count:]]
+    assert len(set(checked)) == min(held, count)
+    # Of a pair that is held out neither version is trained on.
+    assert not set(checked) & set(kept)
+    assert len(set(kept)) == n - held
+    np.testing.assert_array_equal(validation[1][count:].argmax(axis=1), problem.labels[checked])
+    # Both versions have the same labels, half of them the image's own.
     soft = seen["problem"].labels
-    np.testing.assert_allclose(soft[n:], soft[kept], atol=1e-6)
+    np.testing.assert_allclose(soft[: n - held], soft[n - held :], atol=1e-6)
+    assert (soft[np.arange(n - held), problem.labels[kept]] >= 0.5).all()
 
 
 def test_clean_kept_keeps_clean_accuracy_and_statistics(problem, outcome_of, accuracy):
