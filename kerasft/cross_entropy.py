@@ -1,9 +1,9 @@
 """The loss of a classifier, found out from what it takes and gives."""
 
 import keras
-import numpy as np
 
 from kerasft.backend import predict_batch, predict_without_slow_jit
+from kerasft.outputs import gives_logits
 from kerasft.training_checks import validate_classes
 
 
@@ -32,11 +32,10 @@ def cross_entropy(model, images, labels, name, reduction="sum_over_batch_size"):
             "Expected a model with outputs (images, classes), or a loss that fits it. "
             f"Received: outputs of shape {shapes}."
         )
-    bounded = bool((outputs >= 0).all() and (outputs <= 1).all())
+    from_logits = gives_logits(model, outputs)
     if outputs.shape[1] == 1:
         validate_classes(labels, 2, name)
-        return keras.losses.BinaryCrossentropy(from_logits=not bounded, reduction=reduction)
-    from_logits = not (bounded and np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
+        return keras.losses.BinaryCrossentropy(from_logits=from_logits, reduction=reduction)
     if labels.ndim == 2 and labels.shape[1] > 1:
         if labels.shape[1] != outputs.shape[1]:
             raise ValueError(

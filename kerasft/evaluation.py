@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerasft.backend import predict_without_slow_jit
+from kerasft.outputs import choose_classes, gives_logits
 
 
 def predict_classes(model, images, batch_size=256):
@@ -10,7 +11,7 @@ def predict_classes(model, images, batch_size=256):
 
     Args:
         model: A `keras.Model` with one output: `(images, classes)`, or
-            `(images, 1)` for two classes (a probability).
+            `(images, 1)` for two classes (a probability or a logit).
         images: Array of what the model takes.
         batch_size: Images that are run together.
 
@@ -27,6 +28,4 @@ def predict_classes(model, images, batch_size=256):
             f"Expected a model with numbers as outputs. Received: NaN from {model.name!r}, of "
             f"{int(np.isnan(outputs).any(axis=-1).sum())} of {len(outputs)} images."
         )
-    if outputs.shape[-1] == 1:
-        return (outputs[:, 0] > 0.5).astype("int64")
-    return np.argmax(outputs, axis=-1)
+    return choose_classes(outputs, gives_logits(model, outputs))

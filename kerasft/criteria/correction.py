@@ -8,6 +8,7 @@ from kerasft.criteria.trainable_copy import trainable_copy
 from kerasft.frozen_prefix import split_at_frozen_prefix
 from kerasft.layer_lookup import find_convolution, named_layers
 from kerasft.listening import listen
+from kerasft.outputs import choose_classes
 from kerasft.progress import track
 from kerasft.susceptibility.feature_maps import FeatureMaps
 from kerasft.susceptibility.pairs import stream_pairs
@@ -62,7 +63,8 @@ def correction(model, data, layer):
         start += _BATCH_SIZE
         for row, mask in enumerate(masks):
             outputs = predict_batch(corrected, (*inputs, mask))
-            right[row] += (_classes(outputs, loss.from_logits) == _label_classes(truth)).sum()
+            classes = choose_classes(outputs, loss.from_logits)
+            right[row] += (classes == _label_classes(truth)).sum()
             losses[row] += keras.ops.convert_to_numpy(loss(truth, outputs)).sum(dtype="float64")
     decrease = (losses[-1] - losses[:-1]) / len(labels)
     return (right[:-1] - right[-1] + decrease / (1 + np.abs(decrease)) / 2) / len(labels)
@@ -70,12 +72,6 @@ def correction(model, data, layer):
 
 def _at_cut(split, images):
     return keras.tree.flatten(predict_batch(split.prefix, images))
-
-
-def _classes(outputs, from_logits):
-    if outputs.shape[1] == 1:
-        return outputs[:, 0] > (0 if from_logits else 0.5)
-    return outputs.argmax(axis=1)
 
 
 def _label_classes(labels):
