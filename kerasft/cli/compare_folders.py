@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.compare_inputs import CompareInputs
-from kerasft.cli.pairs import find_twins
+from kerasft.cli.pairs import find_twins, stem
 from kerasft.datasets import list_image_folder, stratified_split
 from kerasft.datasets.unlabelled_folder import list_unlabelled_folder
 
@@ -39,13 +39,18 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
             "Expected --test DIR, labelled distorted images to measure on. Received: none, and "
             f"{distorted} without class folders."
         )
+    measured_on = _stems(names, filter(None, (validation, test)))
     if files:
-        twins = None
+        twins, apart = None, measured_on
         pool = (classifier.to_pixels(classifier.read_unlabelled(distorted, files)), None)
         test_set, notes = _labelled(classifier, test, names), []
     else:
-        pool, test_set, twins, notes = _labelled_pool(classifier, clean, distorted, test, names)
-    clean_set, clean_test_set, clean_notes = _clean(classifier, clean, clean_test, names, twins)
+        pool, test_set, twins, apart, notes = _labelled_pool(
+            classifier, clean, distorted, test, names, measured_on, validation is None
+        )
+    clean_set, clean_test_set, clean_notes = _clean(
+        classifier, clean, clean_test, names, twins, apart
+    )
     return CompareInputs(
         model=classifier.model,
         model_name=pathlib.Path(model).name,
@@ -67,14 +72,19 @@ def _labelled(classifier, folder, names, paths=None):
     return classifier.to_pixels(images.images), images.labels
 
 
-def _labelled_pool(classifier, clean, distorted, test, names):
+def _stems(names, folders):
+    return {stem(path) for folder in folders for path in list_image_folder(folder, names)[1]}
+
+
+def _labelled_pool(classifier, clean, distorted, test, names, measured_on, draws_validation):
     """Distorted images to draw from and to test on, and the clean twins of the former.
 
-    Twins are a list of paths, or `None` where not every image has one.
+    Twins are a list of paths, or `None` where not every image has one. Next
+    come the stems of images whose clean versions no method may be given.
     """
     paths, twins = find_twins(clean, distorted, names)
     images, labels = _labelled(classifier, distorted, names)
-    rows, notes = np.arange(len(paths)), []
+    rows, tested, notes = np.arange(len(paths)), [], []
     if test is not None:
         test_set = _labelled(classifier, test, names)
     elif len(paths) < 5:
@@ -89,45 +99,74 @@ def _labelled_pool(classifier, clean, distorted, test, names):
             f"{len(tested)} of the {len(paths)} distorted images were kept for the test, the same "
             "for every seed."
         )
-    twins_of_rows = [twins[paths[i]] for i in rows if paths[i] in twins]
-    pool = images[rows], labels[rows]
-    if len(twins_of_rows) == len(rows):
-        notes.append("Every distorted image has a clean version at the same path.")
-        return pool, test_set, twins_of_rows, notes
+    # What has the path of an image of another folder shows the same.
+    own = [i for i in rows if stem(paths[i]) not in measured_on]
+    if own and all(paths[i] in twins for i in rows):
+        notes.append(_on_twins(paths, twins))
+        if len(own) < len(rows):
+            notes.append(
+                f"{len(rows) - len(own)} distorted images were left out, as test or validation "
+                "images have the same path."
+            )
+        twins_of_own = [twins[paths[i]] for i in own]
+        return (images[own], labels[own]), test_set, twins_of_own, measured_on, notes
     notes.append(
-        f"{len(twins_of_rows)} of {len(rows)} distorted images have a clean version at the same "
+        f"{len(twins)} of {len(paths)} distorted images have a clean version at the same "
         "path; since not all have, clean and distorted images were taken for independent sets."
+        if own
+        else "All distorted images have the paths of test or validation images; clean and "
+        "distorted images were taken for independent sets."
     )
-    return pool, test_set, None, notes
+    # Each of those that are drawn from may be held out for validation.
+    others = range(len(paths)) if draws_validation else tested
+    apart = measured_on | {stem(paths[i]) for i in others}
+    return (images[rows], labels[rows]), test_set, None, apart, notes
 
 
-def _clean(classifier, clean, clean_test, names, twins):
-    """Clean images to work with and to test on, and sentences about them."""
-    paths = list_image_folder(clean, names)[1]
-    used, others = paths if twins is None else twins, []
-    if clean_test is None and twins is None and len(paths) >= 5:
-        labels = list_image_folder(clean, names)[2]
-        kept, tested = stratified_split(labels, len(paths) // 5, seed=0)
-        used, others = [paths[i] for i in kept], [paths[i] for i in tested]
-    elif clean_test is None and twins is not None:
-        others = sorted(set(paths) - set(twins))
-    folder = classifier.read(clean, names, used)
-    classifier.check_pixels(folder.images, folder.labels)
-    clean_set = classifier.to_pixels(folder.images), folder.labels
-    if clean_test is not None:
-        return clean_set, _labelled(classifier, clean_test, names), []
-    if not others:
-        return (
-            clean_set,
-            clean_set,
-            [
-                "Clean accuracy was measured on clean images that methods were given too, so it is "
-                "somewhat too high."
-            ],
-        )
-    count = len(others)
+def _on_twins(paths, twins):
+    if len(twins) == len(paths):
+        return "Every distorted image has a clean version at the same path."
     return (
-        clean_set,
-        _labelled(classifier, clean, names, others),
-        [f"Clean accuracy was measured on {count} clean images that no method was given."],
+        f"{len(twins)} of {len(paths)} distorted images have a clean version at the same path, "
+        "all but some that were kept for the test."
     )
+
+
+def _clean(classifier, clean, clean_test, names, twins, apart):
+    """Clean images to work with and to test on, and sentences about them.
+
+    Clean versions of the images in `apart` are not worked with. There may be
+    none to work with, `None`.
+    """
+    _, paths, labels = list_image_folder(clean, names)
+    if twins is None:
+        rows = [i for i, path in enumerate(paths) if stem(path) not in apart]
+        missing = len(paths) // 5 - (len(paths) - len(rows))
+        if clean_test is None and missing > 0:
+            kept = stratified_split([labels[i] for i in rows], missing, seed=0)[0]
+            rows = [rows[i] for i in kept]
+        used = [paths[i] for i in rows]
+    else:
+        used = twins
+    others = sorted(set(paths) - set(used))
+    folder = classifier.read(clean, names, used or others)
+    classifier.check_pixels(folder.images, folder.labels)
+    read, notes = (classifier.to_pixels(folder.images), folder.labels), []
+    clean_set = read if used else None
+    if not used:
+        notes.append(
+            "No method was given clean images: all are clean versions of distorted images that "
+            "are tested or may be validated on."
+        )
+    if clean_test is not None:
+        return clean_set, _labelled(classifier, clean_test, names), notes
+    if not others:
+        notes.append(
+            "Clean accuracy was measured on clean images that methods were given too, so it is "
+            "somewhat too high."
+        )
+        return clean_set, clean_set, notes
+    notes.append(
+        f"Clean accuracy was measured on {len(others)} clean images that no method was given."
+    )
+    return clean_set, _labelled(classifier, clean, names, others), notes

@@ -39,10 +39,10 @@ def find_twins(clean, distorted, classes=None):
     exact = set(clean_paths)
     by_stem: dict[str, list[str]] = {}
     for path in clean_paths:
-        by_stem.setdefault(_stem(path), []).append(path)
+        by_stem.setdefault(stem(path), []).append(path)
     twins = {}
     for path in distorted_paths:
-        candidates = [path] if path in exact else by_stem.get(_stem(path), [])
+        candidates = [path] if path in exact else by_stem.get(stem(path), [])
         if len(candidates) > 1:
             raise ValueError(
                 f"Expected one clean twin of {path}. Received: {candidates} in {clean}."
@@ -52,5 +52,6 @@ def find_twins(clean, distorted, classes=None):
     return distorted_paths, twins
 
 
-def _stem(path):
+def stem(path):
+    """What twins have in common: the path below their folders without its suffix."""
     return str(pathlib.PurePosixPath(path).with_suffix(""))

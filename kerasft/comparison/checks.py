@@ -4,6 +4,7 @@ import math
 import numbers
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
 from kerasft.comparison.images import ComparedImages
@@ -34,8 +35,8 @@ def check_settings(model, settings, seeds):
 
     Raises:
         TypeError: Not a `keras.Model`.
-        ValueError: A setting out of range, an unknown layer, or a model that
-            is no classifier of images or cannot be saved.
+        ValueError: A setting out of range, a layer that is unknown or no
+            `Conv2D`, or a model that is no classifier of images or cannot be saved.
     """
     validate_model(model, settings.batch_size)
     validate_settings(settings.epochs, settings.patience, settings.batch_size, 0)
@@ -70,8 +71,14 @@ def check_settings(model, settings, seeds):
             f"Expected a model that can be saved. Received: {model.name!r} "
             f"({type(error).__name__}: {error})."
         ) from error
+    layers = named_layers(model)
     for name in settings.layers or ():
-        find_layer(name, named_layers(model))
+        layer = layers[find_layer(name, layers)]
+        if not isinstance(layer, keras.layers.Conv2D):
+            raise ValueError(
+                f"Expected layers as names of Conv2D layers. Received: {name!r}, a "
+                f"{type(layer).__name__}."
+            )
 
 
 def number_of_classes(model):

@@ -1,6 +1,5 @@
 import dataclasses
 import functools
-import hashlib
 import pathlib
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from kerasft.comparison.comparison import Comparison
 from kerasft.comparison.draw import draw_problem
 from kerasft.comparison.images import images_digest, store_images
 from kerasft.comparison.leaderboard import by_seed, leaderboard, left_out
+from kerasft.comparison.model_digest import model_digest
 from kerasft.comparison.notes import notes_on
 from kerasft.comparison.recommend import recommend
 from kerasft.comparison.run_method import ComparisonBench, apply_method, run_method
@@ -25,7 +25,6 @@ from kerasft.comparison.settings import Settings
 from kerasft.datasets import stratified_split
 from kerasft.experiments import run_grid
 from kerasft.files import locked
-from kerasft.layer_lookup import named_layers
 
 
 def compare(
@@ -130,7 +129,7 @@ def compare(
     )
     columns = {
         "images_sha256": images_digest(compared),
-        "model_sha256": _model_digest(model),
+        "model_sha256": model_digest(model),
         **settings.columns(),
     }
     notes = notes_on(compared, settings, number_of_classes(model))
@@ -183,16 +182,6 @@ def _run(model, compared, settings, methods, configurations, columns, out):
             finally:
                 keras.config.set_dtype_policy(policy)
                 shutil.rmtree(work, ignore_errors=True)
-
-
-def _model_digest(model):
-    # Not the names of layers, of which Keras makes other ones when a model is built again.
-    digest = hashlib.sha256()
-    for layer in named_layers(model).values():
-        digest.update(type(layer).__name__.encode())
-    for weight in model.weights:
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _with_validation(images):

@@ -56,14 +56,20 @@ def run_method(bench, configuration):
     images = bench.images[configuration["distortion"]].load()
     draw = draw_problem(_load(bench.model), images, bench.settings, seed)
     row = dict.fromkeys(_COLUMNS)
-    reason = _reason_against(method, draw.problem)
-    if reason is not None:
-        return [row | {"status": f"left out: {reason}"}]
     try:
+        reason = _reason_against(method, draw.problem)
+        if reason is not None:
+            return [row | {"status": f"left out: {reason}"}]
         return [row | {"status": DONE} | _measure(method, draw, images, bench.settings, seed)]
     except ValueError as error:
         # Such as NaN from a training that diverged; the other methods are still to be had.
         return [row | {"status": f"left out: {' '.join(str(error).split())}"}]
+    except Exception as error:
+        # A note, as the kind of error tells callers of memory that ran out and of full disks.
+        error.add_note(
+            f"Method {method.name!r} failed so on {configuration['distortion']!r} with seed {seed}."
+        )
+        raise
 
 
 _COLUMNS = (

@@ -3,6 +3,7 @@
 import shutil
 
 import fake_methods
+import keras
 import pandas as pd
 import pytest
 from fake_methods import TURN, fake
@@ -88,6 +89,14 @@ def test_another_model_is_refused_and_the_same_one_built_again_is_not(compare, d
     with pytest.raises(ValueError, match="model_sha256"):
         compare(fake("nothing"), out=tmp_path / "out", model=other)
     compare(fake_methods.failing("nothing", KeyError("repeated")), out=tmp_path / "out")
+
+
+def test_a_model_of_equal_weights_that_computes_something_else_is_refused(compare, done, tmp_path):
+    shutil.copytree(done, tmp_path / "out")
+    model = fake_methods.channel_model()
+    model.get_layer("conv").activation = keras.activations.relu
+    with pytest.raises(ValueError, match="model_sha256"):
+        compare(fake("nothing"), out=tmp_path / "out", model=model)
 
 
 def test_what_a_killed_process_left_is_removed(compare, tmp_path):

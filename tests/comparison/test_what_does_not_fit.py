@@ -1,9 +1,13 @@
 """Methods, images and labels that do not fit: left out, told or refused."""
 
 import fake_methods
+import joblib
+import keras
 import numpy as np
 import pytest
 from fake_methods import TURN, fake
+
+from kerasft.methods.method import Method
 
 NEEDS_LABELS = {"trained": 9, "needs_labels": True}
 
@@ -31,8 +35,48 @@ def test_a_method_that_fails_on_the_data_is_left_out_and_any_other_error_is_told
     diverged = fake_methods.failing("wild", ValueError("Expected numbers.\nReceived: NaN."))
     comparison = compare(fake("nothing"), diverged)
     assert comparison.left_out == {"wild": "Expected numbers. Received: NaN."}
-    with pytest.raises(KeyError):
+    # pytest matches the notes of an error too.
+    with pytest.raises(KeyError, match="Method 'broken' failed so on 'distorted' with seed 0"):
         compare(fake("nothing"), fake_methods.failing("broken", KeyError("x")))
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_which_method_failed_is_told_from_a_worker_process_too(compare):
+    methods = [fake("nothing"), fake_methods.failing("broken", OSError("disk is full"))]
+    with (
+        joblib.parallel_config("loky", n_jobs=2),
+        pytest.raises(OSError, match="disk is full\nMethod 'broken' failed .* with seed 0"),
+    ):
+        compare(*methods)
+
+
+def test_a_reason_that_cannot_be_found_names_the_method(compare):
+    def no_reason(problem):
+        raise AttributeError("no filters")
+
+    method = Method("unsure", None, needs_labels=False, reason_against=no_reason)
+    with pytest.raises(AttributeError, match="Method 'unsure' failed so"):
+        compare(method)
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [("dw", "DepthwiseConv2D"), ("relu", "ReLU"), ("dense", "Dense"), ("up", "Conv2DTranspose")],
+)
+def test_layers_that_are_no_convolutions_are_refused_before_any_work(
+    compare, tmp_path, layer, kind
+):
+    x = keras.Input((2, 2, 3))
+    y = keras.layers.Conv2D(3, 1, name="conv")(x)
+    y = keras.layers.DepthwiseConv2D(1, name="dw")(y)
+    y = keras.layers.Conv2DTranspose(3, 1, name="up")(keras.layers.ReLU(name="relu")(y))
+    y = keras.layers.Dense(3, name="dense")(keras.layers.GlobalAveragePooling2D()(y))
+    message = f"Expected layers as names of Conv2D layers. Received: '{layer}', a {kind}"
+    with pytest.raises(ValueError, match=message):
+        compare(
+            fake("nothing"), model=keras.Model(x, y), layers=["conv", layer], out=tmp_path / "out"
+        )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_gives_nan_is_left_out(compare):
