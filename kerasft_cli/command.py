@@ -49,14 +49,14 @@ def main(arguments=None):
         print("Interrupted; no file was left half-written.", file=sys.stderr)
         sys.exit(130)
     except (ValueError, TypeError, OSError, MemoryError) as error:
-        _fail(str(error) or type(error).__name__)
+        _fail(" ".join([str(error) or type(error).__name__, *_notes(error)]))
     except Exception as error:
         if not _is_out_of_memory(error):
             raise
         _fail(
             "Expected a model and a batch that fit memory. Received: "
             f"{str(error).strip().partition(chr(10))[0][:200]}; a smaller --batch-size may help, "
-            "where the command has one."
+            f"where the command has one. {' '.join(_notes(error))}"
         )
     sys.exit(status or 0)
 
@@ -67,6 +67,11 @@ def _is_out_of_memory(error):
     return name in ("ResourceExhaustedError", "OutOfMemoryError") or (
         name == "XlaRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
     )
+
+
+def _notes(error):
+    """What was added to an error on its way, such as which method failed so."""
+    return getattr(error, "__notes__", [])
 
 
 def _fail(message):

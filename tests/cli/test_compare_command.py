@@ -9,6 +9,8 @@ import pytest
 
 from kerasft.datasets import load_image_folder, save_image_folder
 from kerasft.evaluation import predict_classes
+from kerasft.methods import METHODS
+from kerasft.methods.method import Method
 
 WRITTEN = {"comparison.csv", "leaderboard.csv", "report.html"}
 
@@ -129,6 +131,16 @@ def test_fewer_labels_than_classes_is_warned_of(compare, folders):
     status, printed, _ = compare("--labels", 6, "--validation", folders / "test", methods="nothing")
     assert status == 0
     assert "Warning: 6 labels are fewer than the 10 classes" in printed
+
+
+def test_an_error_of_one_method_is_one_line_that_names_it(compare, monkeypatch):
+    def apply(problem, seed):
+        raise OSError("disk is full")
+
+    monkeypatch.setitem(METHODS, "head", Method("head", apply, False, lambda problem: None))
+    status, _, err = compare()
+    assert status == 2
+    assert err == "Error: disk is full Method 'head' failed so on 'distorted' with seed 0.\n"
 
 
 def test_methods_with_commas_in_their_names(compare, tmp_path):

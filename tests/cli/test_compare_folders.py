@@ -12,8 +12,8 @@ from kerasft.datasets import load_image_folder
 @pytest.fixture
 def read(trained_model, folders):
     def run(clean=folders / "clean", distorted=folders / "blurred", **further):
-        given = dict.fromkeys(("validation", "test", "clean_test", "classes", "pixels"))
-        return read_folders(trained_model, clean, distorted, **(given | further))
+        given = dict.fromkeys(("validation", "test", "clean_test", "classes"))
+        return read_folders(trained_model, clean, distorted, pixels="0..255", **(given | further))
 
     return run
 

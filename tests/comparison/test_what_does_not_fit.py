@@ -45,7 +45,7 @@ def test_which_method_failed_is_told_from_a_worker_process_too(compare):
     methods = [fake("nothing"), fake_methods.failing("broken", OSError("disk is full"))]
     with (
         joblib.parallel_config("loky", n_jobs=2),
-        pytest.raises(OSError, match="disk is full\nMethod 'broken' failed .* with seed 0"),
+        pytest.raises(OSError, match=r"disk is full\nMethod 'broken' failed .* with seed 0"),
     ):
         compare(*methods)
 
@@ -63,9 +63,7 @@ def test_a_reason_that_cannot_be_found_names_the_method(compare):
     ("layer", "kind"),
     [("dw", "DepthwiseConv2D"), ("relu", "ReLU"), ("dense", "Dense"), ("up", "Conv2DTranspose")],
 )
-def test_layers_that_are_no_convolutions_are_refused_before_any_work(
-    compare, tmp_path, layer, kind
-):
+def test_layers_that_are_no_conv2d_are_refused_before_any_work(compare, tmp_path, layer, kind):
     x = keras.Input((2, 2, 3))
     y = keras.layers.Conv2D(3, 1, name="conv")(x)
     y = keras.layers.DepthwiseConv2D(1, name="dw")(y)
