@@ -171,10 +171,10 @@ def fine_tune(
         to_fit, train, validation, cached_prefix = cache_frozen_prefix(
             partial, train, validation, batch_size
         )
-    settings = {"loss": loss, "metrics": ["accuracy"], "jit_compile": default_jit_compile()}
-    partial.compile(optimizer, **settings)
+    settings = {"loss": loss, "jit_compile": default_jit_compile()}
+    partial.compile(optimizer, metrics=[_accuracy(loss)], **settings)
     if to_fit is not partial:
-        to_fit.compile(partial.optimizer, **settings)
+        to_fit.compile(partial.optimizer, metrics=[_accuracy(loss)], **settings)
     trained_parameters = sum(int(np.prod(w.shape)) for w in partial.trainable_weights)
     # Of the values that `SusceptibilityAnalyzer` logs, Keras does not know which are better.
     mode = "min" if monitor.startswith("emd_") else "auto"
@@ -196,6 +196,13 @@ def fine_tune(
     # The whole model, also where only its upper part was fit.
     history.set_model(partial)
     return FineTuned(merge(partial), history, dict(selection), trained_parameters, cached_prefix)
+
+
+def _accuracy(loss):
+    """The accuracy that goes with a loss; of a single output Keras's own is for probabilities."""
+    if isinstance(loss, keras.losses.BinaryCrossentropy) and loss.from_logits:
+        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+    return "accuracy"
 
 
 def _first_images_and_labels(data, name):

@@ -199,3 +199,30 @@ def test_nothing_is_trained_on_nan(model, data):
     images[3, 2, 2] = np.nan
     with pytest.raises(ValueError, match="Expected finite pixels in train"):
         _tune(model, (images, data[0][1]), data[1])
+
+
+def test_accuracy_of_a_single_logit_is_counted_at_zero():
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).normal(0, 1, (64, 6, 6, 1)).astype("float32")
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(4, 3, name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, name="logit"),
+        ]
+    )
+    logits = model.predict(images, verbose=0)[:, 0]
+    labels = (logits > 0).astype(int)
+    # Some are between the two thresholds.
+    assert np.mean((logits > 0.5) == labels) < 0.9
+    tuned = kerasft.fine_tune(
+        model,
+        (images, labels),
+        (images, labels),
+        selection={"conv": [0]},
+        optimizer=keras.optimizers.SGD(0.0),
+        epochs=1,
+        verbose=0,
+    )
+    assert tuned.history.history["val_accuracy"] == [1.0]
