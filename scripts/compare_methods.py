@@ -14,8 +14,9 @@ its own 40,000 training images; 1,000 of its 10,000 validation images stop the t
 the 10,000 test images test. JPEG is a second compression of files that are JPEG already.
 
 Pairs of clean and distorted images exist for all. Nothing is chosen by test images. A run
-whose row is in --work is not repeated, so a stopped script goes on where it stopped;
-what is there is summed up at the end of every run of the script.
+whose row is in --work, or in --results where --work is new, is not repeated, so a stopped
+script goes on where it stopped, on another machine too; what is there is summed up at the
+end of every run of the script.
 """
 
 import argparse
@@ -93,6 +94,7 @@ def main():
         for name, (images, _) in parts.items()
     }
     model = keras.saving.load_model(args.model, compile=False)
+    resume(args.results / f"comparison-{args.network}.csv", args.work, args.network)
     for count in map(int, args.labels.split(",")):
         out = args.work / f"{args.network}-{count}"
         out.mkdir(parents=True, exist_ok=True)
@@ -155,6 +157,18 @@ def _distort(images, part, jpeg=None):
 
 def _float(images):
     return images.astype("float32")
+
+
+def resume(runs, work, network):
+    """Put runs done earlier where those with as many labels are added, if none are there."""
+    if not runs.exists():
+        return
+    runs = pd.read_csv(runs, dtype=str, keep_default_na=False)
+    for count, rows in runs.groupby("labelled_images", sort=False):
+        path = work / f"{network}-{count}" / "comparison.csv"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, rows.to_csv(index=False).encode())
 
 
 def _write(args):

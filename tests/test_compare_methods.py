@@ -89,3 +89,17 @@ def test_every_idea_is_ours_but_for_one_change(script):
         assert method.name == name
         assert method.needs_labels
         assert method.apply.keywords
+
+
+def test_runs_done_elsewhere_are_where_others_are_added(script, tmp_path):
+    runs = pd.concat([make_runs({"most": [0.5, 0.125]}, labels=n) for n in (100, 500)])
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    present = tmp_path / "work" / "resnet8-100" / "comparison.csv"
+    present.parent.mkdir(parents=True)
+    present.write_text("mine")
+    script.resume(tmp_path / "runs.csv", tmp_path / "work", "resnet8")
+    assert present.read_text() == "mine"
+    added = pd.read_csv(tmp_path / "work" / "resnet8-500" / "comparison.csv")
+    pd.testing.assert_frame_equal(added, runs.iloc[2:].reset_index(drop=True))
+    script.resume(tmp_path / "no such file", tmp_path / "other", "resnet8")
+    assert not (tmp_path / "other").exists()

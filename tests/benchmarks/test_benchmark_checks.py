@@ -182,13 +182,22 @@ def test_a_command_that_says_something_else():
 
 
 def test_runs_whose_results_depend_on_how_they_are_done():
-    rows = [{"first_loss": 0.7, "loss": 0.5, "accuracy": 0.9, "trained_parameters": 20}]
-    ways = (grid_scaling.LOOP, grid_scaling.ONE, grid_scaling.TWO)
-    grid_scaling.check(dict.fromkeys(ways, rows))
+    rows = [
+        {"seed": seed, "which": "most", "first_loss": 0.7, "loss": loss, "accuracy": 0.9}
+        | {"trained_parameters": 20, "began": 0.0, "ended": 1.0}
+        for seed, loss in enumerate([0.5, 0.6])
+    ]
+    ways = (grid_scaling.LOOP, grid_scaling.ONE, grid_scaling.TWO, grid_scaling.LIMIT)
+    # Whatever the order and the times.
+    late = [row | {"began": 2.0, "ended": 4.0} for row in rows[::-1]]
+    grid_scaling.check({**dict.fromkeys(ways, rows), grid_scaling.LIMIT: late})
     for way, column, value in (
         (grid_scaling.TWO, "loss", 0.5000001),
+        (grid_scaling.LIMIT, "loss", 0.5000001),
         (grid_scaling.LOOP, "first_loss", 0.71),
         (grid_scaling.LOOP, "trained_parameters", 21),
     ):
         with pytest.raises(AssertionError):
-            grid_scaling.check({**dict.fromkeys(ways, rows), way: [rows[0] | {column: value}]})
+            grid_scaling.check(
+                {**dict.fromkeys(ways, rows), way: [rows[0] | {column: value}, rows[1]]}
+            )
