@@ -181,6 +181,7 @@ def _write(args):
         ".summary.csv": summarise(runs),
         ".overview.csv": overview(summarise(runs)),
         ".verdicts.csv": verdicts(runs),
+        ".kept.csv": kept(runs),
     }
     for suffix, table in tables.items():
         content = table.to_csv(index=False, float_format="%.4f" if table is not runs else None)
@@ -225,6 +226,39 @@ def overview(summary):
         )
     table = pd.DataFrame(rows).sort_values(["labels", "distorted"], ascending=[True, False])
     return table.assign(distorted=[f"{x:.1%}" if x == x else "" for x in table["distorted"]])
+
+
+def kept(runs):
+    """What the variant that keeps clean accuracy loses of it, and gains on distorted images.
+
+    A row for each distortion and number of labels; *lost* and *gained* are against the
+    source network, with the 95% interval of *lost* over the seeds.
+    """
+    rows = []
+    done = runs[runs["status"] == "done"]
+    for key, cell in done.groupby(["distortion", "labelled_images"], sort=False):
+        of = cell.pivot(index="seed", columns="method")
+        if not {CLEAN_KEPT, "nothing"} <= set(of["clean_accuracy"]):
+            continue
+        of = of.loc[of["clean_accuracy"][CLEAN_KEPT].notna()]
+        lost, gained = (
+            sign * (of[name]["nothing"] - of[name][CLEAN_KEPT])
+            for name, sign in (("clean_accuracy", 1), ("distorted_accuracy", -1))
+        )
+        lost_mean, lost_low, lost_high = mean_interval(lost)
+        rows.append(
+            {
+                **dict(zip(("distortion", "labelled_images"), key, strict=True)),
+                "clean": of["clean_accuracy"][CLEAN_KEPT].mean(),
+                "lost": lost_mean,
+                "lost_low": lost_low,
+                "lost_high": lost_high,
+                "distorted": of["distorted_accuracy"][CLEAN_KEPT].mean(),
+                "gained": gained.mean(),
+                "seeds": len(of),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def verdicts(runs):

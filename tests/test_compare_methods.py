@@ -103,3 +103,18 @@ def test_runs_done_elsewhere_are_where_others_are_added(script, tmp_path):
     pd.testing.assert_frame_equal(added, runs.iloc[2:].reset_index(drop=True))
     script.resume(tmp_path / "no such file", tmp_path / "other", "resnet8")
     assert not (tmp_path / "other").exists()
+
+
+def test_what_keeping_clean_accuracy_costs(script):
+    runs = make_runs({"nothing": [0.4, 0.4], script.CLEAN_KEPT: [0.7, 0.6]}, ("awgn:15", "jpeg"))
+    lost = runs["method"].eq(script.CLEAN_KEPT) & runs["distortion"].eq("jpeg")
+    runs.loc[lost, "clean_accuracy"] = [0.88, 0.86]
+    # A seed that the variant has not been run with, and a cell without it.
+    runs = pd.concat([runs, make_runs({"nothing": [0, 0, 0.4]}).iloc[2:]])
+    runs = pd.concat([runs, make_runs({"nothing": [0.4]}, ("blur:1",))])
+    first, second = script.kept(runs).to_dict("records")
+    assert (first["distortion"], first["lost"], first["seeds"]) == ("awgn:15", pytest.approx(0), 2)
+    assert first["gained"] == pytest.approx(0.25)
+    half = scipy.stats.t.ppf(0.975, 1) * np.std([0.02, 0.04], ddof=1) / np.sqrt(2)
+    assert (second["lost"], second["lost_low"]) == pytest.approx((0.03, 0.03 - half))
+    assert second["clean"] == pytest.approx(0.87)
