@@ -5,8 +5,8 @@ import pytest
 
 # Before TensorFlow is imported by any test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow has channels-first and grouped convolutions on a CPU only with oneDNN, which it
-# turns on by itself only where it knows the CPU to gain most by it.
+# TensorFlow has channels-first convolutions on a CPU only with oneDNN, which it turns on by
+# itself only on some CPUs.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # The same examples everywhere, and no deadline: the machine may be busy.
