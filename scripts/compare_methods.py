@@ -241,19 +241,18 @@ def kept(runs):
         if not {CLEAN_KEPT, "nothing"} <= set(of["clean_accuracy"]):
             continue
         of = of.loc[of["clean_accuracy"][CLEAN_KEPT].notna()]
-        lost, gained = (
-            sign * (of[name]["nothing"] - of[name][CLEAN_KEPT])
-            for name, sign in (("clean_accuracy", 1), ("distorted_accuracy", -1))
-        )
+        clean, distorted = of["clean_accuracy"], of["distorted_accuracy"]
+        lost = clean["nothing"] - clean[CLEAN_KEPT]
+        gained = distorted[CLEAN_KEPT] - distorted["nothing"]
         lost_mean, lost_low, lost_high = mean_interval(lost)
         rows.append(
             {
                 **dict(zip(("distortion", "labelled_images"), key, strict=True)),
-                "clean": of["clean_accuracy"][CLEAN_KEPT].mean(),
+                "clean": clean[CLEAN_KEPT].mean(),
                 "lost": lost_mean,
                 "lost_low": lost_low,
                 "lost_high": lost_high,
-                "distorted": of["distorted_accuracy"][CLEAN_KEPT].mean(),
+                "distorted": distorted[CLEAN_KEPT].mean(),
                 "gained": gained.mean(),
                 "seeds": len(of),
             }
