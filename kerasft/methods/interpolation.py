@@ -7,11 +7,7 @@ from kerasft.methods.copies import copy_model
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-# What may be lost on images that are to be kept, as a share of them.
-ALLOWED_LOSS = 0.01
-
-
-def interpolate(before, after, images, labels, kept=None):
+def interpolate(before, after, images, labels):
     """Go as far from the weights before training to those after it as validation images ask for.
 
     Training on few images goes too far: between both ends a network often does
@@ -23,8 +19,6 @@ def interpolate(before, after, images, labels, kept=None):
         after: The same after training, of the same architecture.
         images: Validation images.
         labels: Their labels, integers.
-        kept: `(images, labels)` on which accuracy may fall by `ALLOWED_LOSS`
-            below that of `before`, and no further. Default: none.
 
     Returns:
         The `keras.Model` of `SHARES` with the highest accuracy; of equals the
@@ -36,20 +30,13 @@ def interpolate(before, after, images, labels, kept=None):
     """
     ends = before.get_weights(), after.get_weights()
     model, candidates = copy_model(before), []
-    least = None if kept is None else _correct(before, *kept) - ALLOWED_LOSS * len(kept[1])
     for share in SHARES:
         weights = [_between(*pair, share) for pair in zip(*ends, strict=True)]
         model.set_weights(weights)
-        if least is None or _correct(model, *kept) >= least:
-            candidates.append((_correct(model, images, labels), weights))
+        candidates.append((np.mean(predict_classes(model, images) == labels), weights))
     # Of equals the first.
     model.set_weights(max(candidates, key=lambda candidate: candidate[0])[1])
     return model
-
-
-def _correct(model, images, labels):
-    """Number of images that a model gives their label."""
-    return np.count_nonzero(predict_classes(model, images) == labels)
 
 
 def _between(before, after, share):

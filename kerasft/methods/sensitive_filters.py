@@ -17,8 +17,7 @@ Four steps, each of which is a published idea; the composition is ours:
 The variant that keeps clean accuracy trains on the clean versions as well, which
 get the same soft labels, and leaves statistics as they are, since they have to
 serve both. A fifth of the pairs is held out; with as much weight as the distorted
-validation images their clean versions say when to stop and how far to go, and never
-so far that more than one in a hundred of them is lost.
+validation images their clean versions say when to stop and how far to go.
 """
 
 import dataclasses
@@ -89,8 +88,7 @@ def tune_and_keep_clean(problem, seed):
         validation=validation,
     )
     outcome = _tune(problem.model, both, _with_soft_labels(both), seed, _SHARE)
-    held_out = problem.clean[held], problem.labels[held]
-    return _interpolated(outcome, problem.model, validation, kept=held_out)
+    return _interpolated(outcome, problem.model, validation)
 
 
 def _tune(model, problem, to_train, seed, share):
@@ -103,9 +101,8 @@ def _tune(model, problem, to_train, seed, share):
     return train_filters(model, to_train, seed, selection)
 
 
-def _interpolated(outcome, before, validation, kept=None):
-    model = interpolate(before, outcome.model, *validation, kept=kept)
-    return dataclasses.replace(outcome, model=model)
+def _interpolated(outcome, before, validation):
+    return dataclasses.replace(outcome, model=interpolate(before, outcome.model, *validation))
 
 
 def _with_soft_labels(problem):

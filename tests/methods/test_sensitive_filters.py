@@ -107,14 +107,8 @@ def test_clean_kept_trains_on_both_and_holds_clean_images_out(problem, monkeypat
         seen.update(model=model, problem=to_train, selection=selection)
         return Outcome(model)
 
-    def judge(before, after, images, labels, kept):
-        seen.update(before=before, kept=kept)
-        return after
-
     monkeypatch.setattr(module, "train_filters", train)
-    monkeypatch.setattr(module, "interpolate", judge)
     METHODS[CLEAN_KEPT].apply(problem, 3)
-    assert seen["before"] is problem.model
     assert seen["model"] is problem.model
     n = len(problem.distorted)
     held = n // 5
@@ -134,10 +128,6 @@ def test_clean_kept_trains_on_both_and_holds_clean_images_out(problem, monkeypat
     # Of a pair that is held out neither version is trained on.
     assert not set(checked) & set(kept)
     assert len(set(kept)) == n - held
-    # How much of the clean accuracy may be lost goes by each of them once.
-    judging = [clean[image.tobytes()] for image in seen["kept"][0]]
-    assert sorted(judging) == sorted(set(range(n)) - set(kept))
-    np.testing.assert_array_equal(seen["kept"][1], problem.labels[judging])
     np.testing.assert_array_equal(validation[1][count:].argmax(axis=1), problem.labels[checked])
     # Both versions have the same labels, half of them the image's own.
     soft = seen["problem"].labels
@@ -189,20 +179,6 @@ def test_interpolation_keeps_the_model_before_where_nothing_is_better():
     model = interpolate(before, after, images, np.ones(4, int))
     for kept, weight in zip(model.get_weights(), before.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, weight)
-
-
-@pytest.mark.parametrize(
-    ("lost", "where", "share"), [(2, 0.5, 1), (3, 0.5, 0.25), (3, -1.5, 0.75), (3, 1.5, 0)]
-)
-def test_interpolation_goes_no_further_than_kept_images_allow(lost, where, share):
-    before, after = two_ends()
-    # At a share s the model says 1 for x over 2 - 4 s, so one more image is right at each.
-    images = np.asarray([[1.5], [0.5], [-0.5], [-1.5]], "float32")
-    kept = np.full((200, 1), -3, "float32")
-    kept[:lost] = where
-    model = interpolate(before, after, images, np.ones(4, int), (kept, np.zeros(200, int)))
-    # Two of the two hundred may be lost.
-    assert model.get_weights()[1][1] == 2 * share
 
 
 def test_interpolation_leaves_both_ends_as_they_are():
