@@ -234,7 +234,8 @@ _CLAIMS = (
     (
         "The set is nearly independent of the type of distortion",
         "6 of 8 and 19 of 24 filters in the first layer",
-        "surely three quarters of the set match in the first layer; partly: more than by chance",
+        "surely three quarters of the set match in the first layer; partly: surely more than by "
+        "chance in most layers and levels",
         "rankings-{label}.csv",
         _independent,
     ),
