@@ -6,6 +6,10 @@ from kerasft.datasets import stratified_split
 from kerasft.methods.problem import Problem
 
 
+# Clean images beside the pairs that methods get; those of a large set would fill the memory.
+_OTHERS = 1000
+
+
 @dataclasses.dataclass(frozen=True)
 class Draw:
     """What one seed gives every method.
@@ -39,14 +43,16 @@ def draw_problem(model, images, settings, seed):
         labels = np.asarray(labels)
         if settings.labels is not None and settings.labels < len(rows):
             rows = stratified_split(labels, settings.labels, seed)[1]
+    drawn = rows
     if images.validation_images is None:
         trained, held = stratified_split(labels[rows], len(rows) // 5, seed)
         rows, held = rows[trained], rows[held]
         validation = np.asarray(images.distorted[held]), labels[held]
     else:
         validation = np.asarray(images.validation_images), np.asarray(images.validation_labels)
-    clean, clean_labels = images.clean, images.clean_labels
+    clean, clean_labels, others = images.clean, images.clean_labels, None
     if settings.paired:
+        others = _others(images, drawn, seed)
         clean, clean_labels = (None if x is None else x[rows] for x in (clean, clean_labels))
     problem = Problem(
         model,
@@ -56,6 +62,7 @@ def draw_problem(model, images, settings, seed):
         clean=None if clean is None else np.asarray(clean),
         clean_labels=None if clean_labels is None else np.asarray(clean_labels),
         paired=settings.paired,
+        other_clean=others,
         layers=settings.layers,
         epochs=settings.epochs,
         patience=settings.patience,
@@ -63,3 +70,13 @@ def draw_problem(model, images, settings, seed):
     )
     needed = 0 if labels is None else len(rows) + len(validation[1])
     return Draw(problem, validation, needed)
+
+
+def _others(images, drawn, seed):
+    """Clean images whose distorted versions were not drawn, and their labels if known."""
+    rows = np.setdiff1d(np.arange(len(images.clean)), drawn)
+    if not len(rows):
+        return None
+    rows = np.sort(np.random.default_rng(seed).permutation(rows)[:_OTHERS])
+    labels = None if images.clean_labels is None else np.asarray(images.clean_labels[rows])
+    return np.asarray(images.clean[rows]), labels

@@ -5,6 +5,7 @@ optimizer. `METHODS` are those that are compared; `selective_filters` makes
 another of any criterion.
 """
 
+from kerasft.methods.clean_kept import SENSITIVE_FILTERS_CLEAN_KEPT
 from kerasft.methods.deepcorrect import DEEPCORRECT
 from kerasft.methods.head import HEAD
 from kerasft.methods.learning_rate import find_learning_rate
@@ -16,7 +17,7 @@ from kerasft.methods.problem import Problem
 from kerasft.methods.recalibration import RECALIBRATION
 from kerasft.methods.scratch import SCRATCH
 from kerasft.methods.selective_filters import selective_filters
-from kerasft.methods.sensitive_filters import SENSITIVE_FILTERS, SENSITIVE_FILTERS_CLEAN_KEPT
+from kerasft.methods.sensitive_filters import SENSITIVE_FILTERS
 from kerasft.methods.tent import TENT
 from kerasft.methods.whole_layers import (
     ALL_CONVOLUTIONS,

@@ -6,8 +6,14 @@ from kerasft.methods.copies import copy_model
 # Of the way from the weights before training to those after it.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
+# Where kept images set a limit it lies between those.
+FINER_SHARES = tuple(np.linspace(0, 1, 9).tolist())
 
-def interpolate(before, after, images, labels):
+# What may be lost on images that are to be kept, as a share of them.
+ALLOWED_LOSS = 0.01
+
+
+def interpolate(before, after, images, labels, kept=None):
     """Go as far from the weights before training to those after it as validation images ask for.
 
     Training on few images goes too far: between both ends a network often does
@@ -19,10 +25,13 @@ def interpolate(before, after, images, labels):
         after: The same after training, of the same architecture.
         images: Validation images.
         labels: Their labels, integers.
+        kept: `(images, labels)` on which accuracy may fall by `ALLOWED_LOSS`
+            below that of `before`, and no further; labels integers. Default:
+            none.
 
     Returns:
-        The `keras.Model` of `SHARES` with the highest accuracy; of equals the
-        one nearest to `before`.
+        The `keras.Model` of `SHARES`, with `kept` of `FINER_SHARES`, with the
+        highest accuracy; of equals the one nearest to `before`.
 
     Reference:
         M. Wortsman et al., *Robust fine-tuning of zero-shot models*, CVPR 2022
@@ -30,13 +39,20 @@ def interpolate(before, after, images, labels):
     """
     ends = before.get_weights(), after.get_weights()
     model, candidates = copy_model(before), []
-    for share in SHARES:
+    least = None if kept is None else _correct(before, *kept) - ALLOWED_LOSS * len(kept[1])
+    for share in SHARES if kept is None else FINER_SHARES:
         weights = [_between(*pair, share) for pair in zip(*ends, strict=True)]
         model.set_weights(weights)
-        candidates.append((np.mean(predict_classes(model, images) == labels), weights))
+        if least is None or _correct(model, *kept) >= least:
+            candidates.append((_correct(model, images, labels), weights))
     # Of equals the first.
     model.set_weights(max(candidates, key=lambda candidate: candidate[0])[1])
     return model
+
+
+def _correct(model, images, labels):
+    """Number of images that a model gives their label."""
+    return np.count_nonzero(predict_classes(model, images) == labels)
 
 
 def _between(before, after, share):

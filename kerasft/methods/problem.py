@@ -22,6 +22,9 @@ class Problem:
         clean_labels: `(images,)`, integers, or `None`.
         paired: Whether `clean` are the clean versions of `distorted`, in the
             same order.
+        other_clean: `(images, labels)`, clean images beside those in `clean`,
+            such as a part of what the model was trained on; the labels may be
+            `None`. `None`: there are no others.
         layers: Names of the convolutions that are tuned or selected from.
             `None`: every `Conv2D`.
         epochs: At most this many.
@@ -38,6 +41,7 @@ class Problem:
     clean: np.ndarray | None = None
     clean_labels: np.ndarray | None = None
     paired: bool = False
+    other_clean: tuple[np.ndarray, np.ndarray | None] | None = None
     layers: tuple[str, ...] | None = None
     epochs: int = 200
     patience: int = 15

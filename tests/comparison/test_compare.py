@@ -1,5 +1,7 @@
 """What is measured, and that every method is given the same."""
 
+import dataclasses
+
 import fake_methods
 import joblib
 import keras
@@ -89,6 +91,32 @@ def test_pairs_stay_pairs(sets):
     apart = draw_problem(None, images, _settings(30), 0).problem
     assert not apart.paired
     assert len(apart.clean) == 60
+    assert apart.other_clean is None
+
+
+def test_clean_versions_of_images_that_were_not_drawn_are_other_clean_images(sets, monkeypatch):
+    clean, labels = fake_methods.images(60, 0, seed=0)
+    images = ComparedImages(
+        *sets["distorted"], *sets["distorted_test"], clean=clean, clean_labels=labels
+    )
+
+    def draw(images, count=30, seed=0):
+        return draw_problem(None, images, _settings(count, paired=True), seed)
+
+    drawn = draw(images)
+    others = _rows(drawn.problem.other_clean[0])
+    # Neither trained on nor held out.
+    used = set(_rows(drawn.problem.distorted)) | set(_rows(drawn.validation[0]))
+    assert set(others) == set(range(60)) - used
+    np.testing.assert_array_equal(drawn.problem.other_clean[1], labels[others])
+    assert draw(dataclasses.replace(images, clean_labels=None)).problem.other_clean[1] is None
+    assert draw(images, count=60).problem.other_clean is None
+    # Of many a part, by the seed.
+    monkeypatch.setattr("kerasft.comparison.draw._OTHERS", 10)
+    parts = [_rows(draw(images, seed=seed).problem.other_clean[0]) for seed in (0, 0, 1)]
+    assert set(parts[0]) < set(others)
+    assert len(parts[0]) == 10
+    assert parts[0].tolist() == parts[1].tolist() != parts[2].tolist()
 
 
 def test_separate_validation_images_are_the_same_for_every_seed(compare, sets):

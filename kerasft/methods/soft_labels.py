@@ -1,0 +1,60 @@
+"""Labels that are half what the source network says of the clean version of an image."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from kerasft.backend import predict_without_slow_jit
+from kerasft.evaluation import predict_classes
+from kerasft.methods.training import label_loss
+
+
+def with_soft_labels(problem):
+    """The problem with labels that are half the source network's, where it can see clean images.
+
+    Args:
+        problem: A `Problem` with labels.
+
+    Returns:
+        A `Problem` with labels `(images, classes)`, float32, of training and
+        of validation images, those of the latter one-hot; or the same
+        `Problem` where there are no pairs, or the model has a single output,
+        whose loss takes whole labels.
+
+    Reference:
+        Hinton, Vinyals and Dean, arXiv 1503.02531.
+    """
+    images, labels = problem.validation
+    if problem.clean is None or not problem.paired:
+        return problem
+    said = said_by_source(problem, problem.clean)
+    if said.ndim == 1:
+        return problem
+    classes = said.shape[-1]
+    hard = keras.utils.to_categorical(problem.labels, classes)
+    return dataclasses.replace(
+        problem,
+        labels=np.asarray((hard + said) / 2, "float32"),
+        validation=(images, keras.utils.to_categorical(labels, classes)),
+    )
+
+
+def said_by_source(problem, images):
+    """What the source network says of images.
+
+    Args:
+        problem: A `Problem` with labels.
+        images: `(images, height, width, channels)`.
+
+    Returns:
+        `(images, classes)`, probabilities, float32; of a model with a single
+        output `(images,)`, classes.
+    """
+    if problem.model.output_shape[-1] == 1:
+        return predict_classes(problem.model, images)
+    predict_without_slow_jit(problem.model)
+    outputs = problem.model.predict(images, batch_size=256, verbose=0)
+    if label_loss(problem.model, problem).from_logits:
+        outputs = keras.ops.convert_to_numpy(keras.ops.softmax(outputs))
+    return np.asarray(outputs, "float32")

@@ -1,0 +1,143 @@
+"""Our method where accuracy on clean images is to be kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from changed_filters import changed_filters
+
+from kerasft.evaluation import predict_classes
+from kerasft.methods import METHODS, Outcome, clean_kept
+
+CLEAN_KEPT = "sensitive filters, clean kept"
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What is trained, and what the weights between are judged by, without any training."""
+    seen = {}
+
+    def train(model, chosen_by, to_train, seed):
+        seen.update(model=model, chosen_by=chosen_by, problem=to_train)
+        return Outcome(model)
+
+    def judge(before, after, images, labels, kept=None):
+        seen.update(judged_by=(images, labels), kept=kept)
+        return after
+
+    monkeypatch.setattr(clean_kept, "choose_and_train", train)
+    monkeypatch.setattr(clean_kept, "interpolate", judge)
+    return seen
+
+
+def test_it_trains_on_both_and_holds_clean_images_out(problem, seen):
+    METHODS[CLEAN_KEPT].apply(problem, 3)
+    assert seen["model"] is problem.model
+    assert seen["chosen_by"].labels.ndim == 1
+    assert seen["kept"] is None
+    np.testing.assert_array_equal(seen["judged_by"][0], seen["problem"].validation[0])
+    n = len(problem.distorted)
+    held = n // 5
+    trained, validation = seen["problem"].distorted, seen["problem"].validation
+    clean = {image.tobytes(): index for index, image in enumerate(problem.clean)}
+    distorted = {image.tobytes(): index for index, image in enumerate(problem.distorted)}
+    assert len(trained) == 2 * (n - held)
+    kept = [distorted[image.tobytes()] for image in trained[: n - held]]
+    # The clean versions of the same images, in the same order.
+    assert [clean[image.tobytes()] for image in trained[n - held :]] == kept
+    # Distorted images first, then as many clean ones.
+    count = len(problem.validation[0])
+    np.testing.assert_array_equal(validation[0][:count], problem.validation[0])
+    assert len(validation[0]) == 2 * count
+    checked = [clean[image.tobytes()] for image in validation[0][count:]]
+    assert len(set(checked)) == min(held, count)
+    # Of a pair that is held out neither version is trained on.
+    assert not set(checked) & set(kept)
+    assert len(set(kept)) == n - held
+    np.testing.assert_array_equal(validation[1][count:].argmax(axis=1), problem.labels[checked])
+    # Both versions have the same labels, half of them the image's own.
+    soft = seen["problem"].labels
+    np.testing.assert_allclose(soft[: n - held], soft[n - held :], atol=1e-6)
+    assert (soft[np.arange(n - held), problem.labels[kept]] >= 0.5).all()
+
+
+def test_it_keeps_clean_accuracy_and_statistics(problem, outcome_of, accuracy):
+    def clean(images):
+        return images
+
+    source, plain, kept = (
+        problem.model,
+        outcome_of("sensitive filters").model,
+        outcome_of(CLEAN_KEPT).model,
+    )
+    assert accuracy(kept, clean) > accuracy(plain, clean) + 0.05
+    assert accuracy(kept, clean) > accuracy(source, clean) - 0.05
+    assert accuracy(kept) > accuracy(source) + 0.1
+    assert changed_filters(source, kept)[1] == []
+
+
+@pytest.fixture
+def others(digits):
+    """Clean images that are in no pair: of those that the network was trained on."""
+    images, labels = digits
+    return images[:450], labels[:450]
+
+
+def test_other_clean_images_are_trained_on_and_held_out(problem, others, seen):
+    METHODS[CLEAN_KEPT].apply(dataclasses.replace(problem, other_clean=others), 3)
+    n, to_train = len(problem.distorted), seen["problem"]
+    # No pair is held out where other images can be.
+    np.testing.assert_array_equal(to_train.distorted[:n], problem.distorted)
+    np.testing.assert_array_equal(to_train.distorted[n : 2 * n], problem.clean)
+    index = {image.tobytes(): i for i, image in enumerate(others[0])}
+    more = [index[image.tobytes()] for image in to_train.distorted[2 * n :]]
+    held = [index[image.tobytes()] for image in seen["kept"][0]]
+    assert sorted(more + held) == list(range(450))
+    assert len(more) == len(held) == 225
+    # Their labels are the source network's, those of the pairs half so.
+    said = problem.model.predict(others[0][more], verbose=0)
+    np.testing.assert_allclose(to_train.labels[2 * n :], said, atol=1e-6)
+    assert (to_train.labels[np.arange(n), problem.labels] >= 0.5).all()
+    np.testing.assert_array_equal(seen["kept"][1], others[1][held])
+    # Filters are chosen by pairs, weights judged by the distorted validation images alone.
+    assert len(seen["chosen_by"].distorted) == 2 * n
+    for used, given in zip(seen["judged_by"], problem.validation, strict=True):
+        np.testing.assert_array_equal(used, given)
+    # The training is stopped by as many held-out images as distorted ones.
+    count = len(problem.validation[1])
+    stopping = [index[image.tobytes()] for image in to_train.validation[0][count:]]
+    assert stopping == held[:count]
+    np.testing.assert_array_equal(
+        to_train.validation[1][count:].argmax(axis=1), others[1][stopping]
+    )
+
+
+def test_other_clean_images_need_no_labels(problem, others, seen):
+    METHODS[CLEAN_KEPT].apply(dataclasses.replace(problem, other_clean=(others[0], None)), 3)
+    images, labels = seen["kept"]
+    np.testing.assert_array_equal(labels, predict_classes(problem.model, images))
+
+
+@pytest.mark.parametrize(("count", "used"), [(399, 0), (400, 200), (1100, 500)])
+def test_few_other_clean_images_are_not_used_and_of_many_a_part(problem, digits, seen, count, used):
+    images, labels = digits
+    others = images[:count], labels[:count]
+    METHODS[CLEAN_KEPT].apply(dataclasses.replace(problem, other_clean=others), 3)
+    assert (0 if seen["kept"] is None else len(seen["kept"][1])) == used
+
+
+def test_no_more_of_the_clean_accuracy_is_lost_than_held_out_images_allow(
+    problem, others, outcome_of, accuracy
+):
+    with_others = dataclasses.replace(problem, other_clean=others)
+    model = METHODS[CLEAN_KEPT].apply(with_others, 0).model
+    assert accuracy(model) > accuracy(problem.model) + 0.1
+    # The network knows these by heart, so what is lost of them is known too.
+    right = [np.mean(predict_classes(m, others[0]) == others[1]) for m in (problem.model, model)]
+    assert right[0] - right[1] <= 0.015
+    assert changed_filters(problem.model, model)[1] == []
+
+
+def test_it_needs_pairs(short):
+    reason = METHODS[CLEAN_KEPT].reason_against(dataclasses.replace(short, paired=False))
+    assert reason == "There are no clean versions of the distorted images."
