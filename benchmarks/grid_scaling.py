@@ -18,11 +18,11 @@ nothing is written.
 """
 
 import concurrent.futures
-import os
 import pathlib
 import tempfile
 import time
 
+import joblib
 import numpy as np
 import pandas as pd
 from measuring import Parser, in_fresh_process, rotated, write_table
@@ -39,7 +39,7 @@ def main(arguments=None):
     parser.add_argument("--turns", default=3, type=int)
     args = parser.parse_args(arguments)
     turns, runs, epochs = (1, 2, 1) if args.quick else (args.turns, 8, 5)
-    share = max(1, (os.cpu_count() or JOBS) // JOBS)
+    share = max(1, joblib.cpu_count() // JOBS)
     of_a_job = {"OMP_NUM_THREADS": str(share)}  # How joblib tells its workers, too.
     everything = configurations(runs, epochs)
     ways = {

@@ -12,6 +12,7 @@ from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
 from kerasft.susceptibility import rank_filters
+from kerasft.susceptibility.ranking import fraction_size
 from kerasft.susceptibility.settled import validate_confidence
 
 
@@ -99,7 +100,7 @@ def _print_table(ranking, unpaired, images):
     if first.confidence is not None:
         table.add_column("top 25% settled", justify="right")
     for name, layer in ranking.items():
-        top = layer.order[: max(1, len(layer.order) // 4)]
+        top = layer.order[: fraction_size(len(layer.order))]
         counts = layer.borda_counts
         share = "no votes" if counts is None else f"{counts[top].sum() / counts.sum():.0%}"
         listed = " ".join(map(str, top[:12])) + (" …" if len(top) > 12 else "")
