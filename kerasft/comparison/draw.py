@@ -5,7 +5,6 @@ import numpy as np
 from kerasft.datasets import stratified_split
 from kerasft.methods.problem import Problem
 
-
 # Clean images beside the pairs that methods get; those of a large set would fill the memory.
 _OTHERS = 1000
 

@@ -38,7 +38,7 @@ def tune_and_keep_clean(problem, seed):
     Returns:
         An `Outcome`.
     """
-    model, distorted = problem.model, problem.validation
+    model, (images, labels) = problem.model, problem.validation
     held, more = _split_others(problem, seed)
     bounded = held is not None
     if bounded:
@@ -48,9 +48,10 @@ def tune_and_keep_clean(problem, seed):
         apart, pairs = np.split(order, [max(1, len(order) // 5)])
         held = problem.clean[apart], problem.labels[apart]
     # As many clean images as distorted ones: some several times, or not all.
-    checked = np.resize(np.arange(len(held[1])), len(distorted[1]))
-    validation = tuple(
-        np.concatenate([a, b[checked]]) for a, b in zip(distorted, held, strict=True)
+    checked = np.resize(np.arange(len(held[1])), len(labels))
+    both_kinds = (
+        np.concatenate([images, held[0][checked]]),
+        np.concatenate([labels, held[1][checked]]),
     )
     # Of a pair that is held out neither version is trained on.
     both = dataclasses.replace(
@@ -58,7 +59,7 @@ def tune_and_keep_clean(problem, seed):
         distorted=np.concatenate([problem.distorted[pairs], problem.clean[pairs]]),
         labels=np.tile(problem.labels[pairs], 2),
         clean=np.tile(problem.clean[pairs], (2, 1, 1, 1)),
-        validation=validation,
+        validation=both_kinds,
     )
     to_train = with_soft_labels(both)
     if bounded:
@@ -69,9 +70,9 @@ def tune_and_keep_clean(problem, seed):
         )
     outcome = choose_and_train(model, both, to_train, seed)
     if bounded:
-        between = interpolate(model, outcome.model, *distorted, kept=held)
+        between = interpolate(model, outcome.model, images, labels, kept=held)
     else:
-        between = interpolate(model, outcome.model, *validation)
+        between = interpolate(model, outcome.model, *both_kinds)
     return dataclasses.replace(outcome, model=between)
 
 
