@@ -6,7 +6,7 @@ from kerasft.datasets import stratified_split
 from kerasft.methods.problem import Problem
 
 # Clean images beside the pairs that methods get; those of a large set would fill the memory.
-_OTHERS = 1000
+_OTHERS = 1500
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,13 +4,13 @@ It trains on the clean versions of the distorted images as well, which get the s
 soft labels, and leaves statistics of batch normalizations as they are, since they have
 to serve both. Labelled distorted images are few, clean ones are not: of other clean
 images, where there are enough, 500 at most are trained on too, with what the source
-network says of them as labels (Li and Hoiem, ECCV 2016), and as many are held out. With as
-much weight as the distorted validation images those say when to stop. Weights then go as
-far from the source's as distorted validation images ask for, but not so far that more
-than one in a hundred of the clean ones is lost.
+network says of them as labels (Li and Hoiem, ECCV 2016), and twice as many are held out.
+With as much weight as the distorted validation images those say when to stop. Weights
+then go as far from the source's as distorted validation images ask for, but not so far
+that more than 15 in a thousand of the clean ones are lost.
 
-Without other clean images, or with too few to tell one in a hundred, a fifth of the
-pairs is held out instead, and both kinds of images say with equal weight how far to go.
+Without other clean images, or with too few to tell such a loss, a fifth of the pairs is
+held out instead, and both kinds of images say with equal weight how far to go.
 """
 
 import dataclasses
@@ -24,8 +24,9 @@ from kerasft.methods.reasons import first_reason, no_convolution, no_labels, no_
 from kerasft.methods.sensitive_filters import choose_and_train
 from kerasft.methods.soft_labels import said_by_source, with_soft_labels
 
-# Of fewer held-out images one in a hundred cannot be told from none; more cost time alone.
-_ENOUGH, _PLENTY = 200, 500
+# Other clean images to train on; twice as many are held out. Of fewer a loss of some in
+# a thousand cannot be told from none; more cost time alone.
+_ENOUGH, _PLENTY = 100, 500
 
 
 def tune_and_keep_clean(problem, seed):
@@ -77,16 +78,16 @@ def tune_and_keep_clean(problem, seed):
 
 
 def _split_others(problem, seed):
-    """Other clean images and their labels to hold out, and as many to train on, if enough."""
-    count = 0 if problem.other_clean is None else len(problem.other_clean[0]) // 2
+    """Other clean images and their labels to hold out, and others to train on, if enough."""
+    count = 0 if problem.other_clean is None else len(problem.other_clean[0]) // 3
     count = min(count, _PLENTY)
     if count < _ENOUGH:
         return None, None
     images, labels = problem.other_clean
     order = np.random.default_rng(seed).permutation(len(images))
-    held, more = images[order[:count]], images[order[count : 2 * count]]
-    labels = predict_classes(problem.model, held) if labels is None else labels[order[:count]]
-    return (held, labels), more
+    more, held = order[:count], order[count : 3 * count]
+    known = predict_classes(problem.model, images[held]) if labels is None else labels[held]
+    return (images[held], known), images[more]
 
 
 SENSITIVE_FILTERS_CLEAN_KEPT = Method(

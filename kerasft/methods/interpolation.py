@@ -10,7 +10,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 FINER_SHARES = tuple(np.linspace(0, 1, 9).tolist())
 
 # What may be lost on images that are to be kept, as a share of them.
-ALLOWED_LOSS = 0.01
+ALLOWED_LOSS = 0.015
 
 
 def interpolate(before, after, images, labels, kept=None):

@@ -93,7 +93,7 @@ def test_other_clean_images_are_trained_on_and_held_out(problem, others, seen):
     more = [index[image.tobytes()] for image in to_train.distorted[2 * n :]]
     held = [index[image.tobytes()] for image in seen["kept"][0]]
     assert sorted(more + held) == list(range(450))
-    assert len(more) == len(held) == 225
+    assert (len(more), len(held)) == (150, 300)
     # Their labels are the source network's, those of the pairs half so.
     said = problem.model.predict(others[0][more], verbose=0)
     np.testing.assert_allclose(to_train.labels[2 * n :], said, atol=1e-6)
@@ -118,7 +118,7 @@ def test_other_clean_images_need_no_labels(problem, others, seen):
     np.testing.assert_array_equal(labels, predict_classes(problem.model, images))
 
 
-@pytest.mark.parametrize(("count", "used"), [(399, 0), (400, 200), (1100, 500)])
+@pytest.mark.parametrize(("count", "used"), [(299, 0), (300, 200), (1700, 1000)])
 def test_few_other_clean_images_are_not_used_and_of_many_a_part(problem, digits, seen, count, used):
     images, labels = digits
     others = images[:count], labels[:count]
@@ -134,7 +134,7 @@ def test_no_more_of_the_clean_accuracy_is_lost_than_held_out_images_allow(
     assert accuracy(model) > accuracy(problem.model) + 0.1
     # The network knows these by heart, so what is lost of them is known too.
     right = [np.mean(predict_classes(m, others[0]) == others[1]) for m in (problem.model, model)]
-    assert right[0] - right[1] <= 0.015
+    assert right[0] - right[1] <= 0.02
     assert changed_filters(problem.model, model)[1] == []
 
 

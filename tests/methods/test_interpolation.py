@@ -39,7 +39,7 @@ def test_interpolation_keeps_the_model_before_where_nothing_is_better():
 
 
 @pytest.mark.parametrize(
-    ("lost", "after", "expected"), [(2, 3, 1), (3, 3, 2 / 8), (3, 8, 7 / 8), (3, 1, 0)]
+    ("lost", "after", "expected"), [(3, 3, 1), (4, 3, 2 / 8), (4, 8, 7 / 8), (4, 1, 0)]
 )
 def test_interpolation_goes_no_further_than_kept_images_allow(lost, after, expected):
     ends = two_ends()
@@ -53,7 +53,7 @@ def test_interpolation_goes_no_further_than_kept_images_allow(lost, after, expec
     kept = np.full((200, 1), -3, "float32")
     kept[:lost] = right_from(after)
     model = interpolate(*ends, images, np.ones(8, int), (kept, np.zeros(200, int)))
-    # Two of the two hundred may be lost.
+    # Three of the two hundred may be lost.
     assert model.get_weights()[1][1] == 2 * expected
 
 
