@@ -238,11 +238,13 @@ def test_an_interrupt_leaves_nothing_behind(trained_model, folders, tmp_path):
         # Tests that a script runs in the background are started with it ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    threading.Timer(12, process.send_signal, [signal.SIGINT]).start()
-    try:
-        _, err = process.communicate(timeout=120)
-    finally:
-        process.kill()
+    # Closes the pipe and waits, so that a process that does not stop is no other test's burden.
+    with process:
+        threading.Timer(12, process.send_signal, [signal.SIGINT]).start()
+        try:
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "Interrupted; no file was left half-written."
     assert list(tmp_path.iterdir()) == []

@@ -40,7 +40,7 @@ def box(material, tmp_path):
 
 
 @pytest.fixture
-def refused(kerasft, tmp_path):  # noqa: F811
+def refused(kerasft, tmp_path):  # noqa: F811, the fixture, not the import again
     """Run a command that must fail with one line and leave every file as it was."""
 
     def run(arguments, message):
