@@ -24,7 +24,7 @@ DISTORTIONS: dict[str, Any] = {
 }
 
 # Blur and AWGN: severities of DeepCorrect on CIFAR, pixels from 0 to 255; the
-# paper names only the central noise. The others: severities 1, 3 and 5 of
+# central noise is that of the paper's Table 1. The others: severities 1, 3 and 5 of
 # CIFAR-10-C, from the code that Hendrycks and Dietterich published. Their
 # motion blur is another; these lengths spread a point about as far.
 PRESETS: dict[str, dict[str, float]] = {
