@@ -12,6 +12,20 @@ import tempfile
 _fcntl = importlib.import_module("fcntl") if os.name == "posix" else None
 
 
+def temporary_names(path):
+    """How what is written beside a file or folder before it is whole is called.
+
+    No name that anyone would give a file of their own: `locked` removes what bears it.
+
+    Args:
+        path: The file or folder, a `pathlib.Path`.
+
+    Returns:
+        Arguments of `tempfile.mkstemp` and `tempfile.mkdtemp`.
+    """
+    return {"dir": path.parent, "prefix": f".{path.name}.kerasft-", "suffix": ".tmp"}
+
+
 def write_whole(path, content):
     """Write a file so that no half of it is ever seen.
 
@@ -20,9 +34,19 @@ def write_whole(path, content):
     Args:
         path: The file; an existing one is replaced.
         content: `bytes`.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: Its folder does not exist, or is
+            none.
     """
     path = pathlib.Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, temporary = tempfile.mkstemp(**temporary_names(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise type(error)(
+            f"Expected a folder to write {path.name} into. Received: {path.parent} "
+            f"({error.strerror})."
+        ) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -62,7 +86,9 @@ def locked(path, wait=False):
         )
     with opened:
         try:
-            for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+            names = temporary_names(path)
+            pattern = f"{glob.escape(names['prefix'])}????????{names['suffix']}"
+            for left in path.parent.glob(pattern):
                 if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left, ignore_errors=True)
                 else:

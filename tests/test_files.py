@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from kerasft.files import write_whole
+from kerasft.files import locked, write_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 
@@ -52,8 +52,10 @@ def test_folder_is_not_replaced(tmp_path):
 
 
 def test_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        write_whole(tmp_path / "missing" / "file.json", b"new")
+    (tmp_path / "file").touch()
+    for name, error in {"missing": FileNotFoundError, "file": NotADirectoryError}.items():
+        with pytest.raises(error, match=rf"^Expected .*x\.json into\. Received: \S*{name} \("):
+            write_whole(tmp_path / name / "x.json", b"new")
 
 
 @posix
@@ -66,3 +68,23 @@ def test_permissions_are_the_usual_ones(tmp_path, umask, mode):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file.json").stat().st_mode) == mode
+
+
+def test_only_what_a_killed_process_left_is_removed(tmp_path):
+    kept = {".out.csv.lock", ".out.20260101", ".out.metadata", ".out.kerasft-0123.tmp"}
+    for name in (*kept, ".out.kerasft-ab12cd_9.tmp"):
+        (tmp_path / name).write_text("precious")
+    with locked(tmp_path / "out"):
+        pass
+    assert {file.name for file in tmp_path.iterdir()} == kept
+
+
+def test_what_a_process_leaves_when_it_is_killed_is_removed_by_the_next(tmp_path, monkeypatch):
+    for step in ("os.replace", "os.unlink"):
+        monkeypatch.setattr(step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "out", b"new")
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
+    with locked(tmp_path / "out"):
+        assert [file.name for file in tmp_path.iterdir()] == [".out.lock"]

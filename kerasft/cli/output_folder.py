@@ -5,10 +5,10 @@ import pathlib
 import shutil
 import tempfile
 
-from kerasft.files import locked
+from kerasft.files import locked, temporary_names
 
 # Of 255 bytes that a file system allows; the rest is for the temporary folder beside it.
-_LONGEST_NAME = 240
+_LONGEST_NAME = 230
 
 # A disk, a quota or a limit of the process.
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -89,7 +89,7 @@ def written_files(staging, out):
 
 
 def _staged(path, place, force):
-    staging = pathlib.Path(tempfile.mkdtemp(dir=place, prefix=f".{path.name}."))
+    staging = pathlib.Path(tempfile.mkdtemp(**temporary_names(place / path.name)))
     try:
         yield staging
         # mkdtemp makes folders private; give the usual permissions.

@@ -24,7 +24,7 @@ from kerasft.comparison.run_method import ComparisonBench, apply_method, run_met
 from kerasft.comparison.settings import Settings
 from kerasft.datasets import stratified_split
 from kerasft.experiments import run_grid
-from kerasft.files import locked
+from kerasft.files import locked, temporary_names
 
 
 def compare(
@@ -162,7 +162,7 @@ def _run(model, compared, settings, methods, configurations, columns, out):
         # Also keeps a second process from the work folder, and removes one that a killed
         # process has left.
         with locked(folder / "comparison"):
-            work = pathlib.Path(tempfile.mkdtemp(dir=folder, prefix=".comparison."))
+            work = pathlib.Path(tempfile.mkdtemp(**temporary_names(folder / "comparison")))
             try:
                 model.save(work / "model.keras")
                 bench = ComparisonBench(

@@ -101,6 +101,6 @@ def test_a_model_of_equal_weights_that_computes_something_else_is_refused(compar
 
 def test_what_a_killed_process_left_is_removed(compare, tmp_path):
     out = tmp_path / "out"
-    (out / ".comparison.ab12cd_9").mkdir(parents=True)
+    (out / ".comparison.kerasft-ab12cd_9.tmp").mkdir(parents=True)
     compare(fake("nothing"), out=out)
     assert [file.name for file in out.iterdir()] == ["comparison.csv"]

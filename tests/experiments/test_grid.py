@@ -133,11 +133,11 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
     path = tmp_path / "x.csv"
-    for name in (".x.csv.lock", ".x.csv.ab12cd_9"):
+    for name in (".x.csv.lock", ".x.csv.kerasft-ab12cd_9.tmp"):
         (tmp_path / name).touch()
-    (tmp_path / ".x.csv.keep").touch()
+    (tmp_path / ".x.csv.settings").touch()
     _run(grid_functions.square, path)
-    assert {p.name for p in tmp_path.iterdir()} == {"x.csv", ".x.csv.keep"}
+    assert {p.name for p in tmp_path.iterdir()} == {"x.csv", ".x.csv.settings"}
 
 
 def test_runs_that_others_left_are_taken_only_with_the_same_settings(tmp_path):

@@ -195,8 +195,8 @@ OUTS = {
     "below a file": (out_of("model.keras/out"), "Expected a place that can be written to"),
     "a link to nothing": (out_that_links("nothing"), "a link that leads nowhere"),
     "a link to itself": (out_that_links("out"), "a link that leads nowhere"),
-    "300 bytes": (out_of("o" * 300), "at most 240 bytes. Received: one of 300"),
-    "250 bytes": (out_of("ö" * 125), "at most 240 bytes. Received: one of 250"),
+    "300 bytes": (out_of("o" * 300), "at most 230 bytes. Received: one of 300"),
+    "250 bytes": (out_of("ö" * 125), "at most 230 bytes. Received: one of 250"),
     "the images": (out_of("clean"), "--force"),
 }
 

@@ -53,7 +53,7 @@ def versions(folder):
 
 def staging_of(out):
     places = [out] if out.exists() else [out.parent]
-    return [path for place in places for path in place.glob(f".{out.name}.????????")]
+    return [path for place in places for path in place.glob(f".{out.name}.kerasft-????????.tmp")]
 
 
 def watched(process, out):
@@ -260,12 +260,16 @@ def test_of_two_that_write_at_the_same_time_the_second_waits(tmp_path, exists):
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     target = tmp_path / "o[u]t"
-    left = tmp_path / ".o[u]t.ab12cd_9"
+    left = tmp_path / ".o[u]t.kerasft-ab12cd_9.tmp"
     left.mkdir()
     (left / "robust.keras").write_text("half")
-    (tmp_path / ".out.ab12cd_9").mkdir()
+    kept = {".out.kerasft-ab12cd_9.tmp", ".o[u]t.20260101", ".o[u]t.metadata"}
+    for name in kept:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious").touch()
     (tmp_path / ".o[u]t.lock").touch()
     with output_folder(target, force=False) as staging:
         (staging / "x").write_text("1")
-    assert {path.name for path in tmp_path.iterdir()} == {"o[u]t", ".out.ab12cd_9"}
+    assert {path.name for path in tmp_path.iterdir()} == {"o[u]t", *kept}
+    assert all((tmp_path / name / "precious").exists() for name in kept)
     assert [path.name for path in pathlib.Path(target).iterdir()] == ["x"]
