@@ -12,6 +12,7 @@ from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
 from kerasft.susceptibility import rank_filters
+from kerasft.susceptibility.rank_filters import convolution_chains
 from kerasft.susceptibility.ranking import fraction_size
 from kerasft.susceptibility.settled import validate_confidence
 
@@ -45,12 +46,14 @@ def run(
     if unpaired and distorted is None:
         raise ValueError("Expected --distorted DIR with --unpaired. Received: --distortion.")
     effect = None if distortion is None else parse_distortion(distortion, seed)
-    names = split_names(classes)
+    names, wanted = split_names(classes), split_names(layers)
     list_image_folder(clean, names)
     twins = {}
     if distorted is not None and not unpaired:
         twins = find_pairs(clean, distorted, names)[1]
     classifier = Classifier.load(model, pixels)
+    # Names are checked before images are read.
+    convolution_chains(classifier.model, wanted)
     folder = classifier.read(clean, names, list(twins.values()) or None)
     if effect is not None:
         distorted_images = effect(folder.images)
@@ -59,11 +62,9 @@ def run(
     classifier.check_pixels(folder.images, folder.labels)
     images = classifier.to_pixels(folder.images), classifier.to_pixels(distorted_images)
     if unpaired:
-        ranking = rank(classifier.model, *images, split_names(layers), without_pairs)
+        ranking = rank(classifier.model, *images, wanted, without_pairs)
     else:
-        ranking = rank_filters(
-            classifier.model, *images, layers=split_names(layers), confidence=confidence
-        )
+        ranking = rank_filters(classifier.model, *images, layers=wanted, confidence=confidence)
     with output_folder(out, force) as staging:
         ranking.save(staging / "ranking.json")
         (staging / "ranking.csv").write_bytes(csv_table(ranking.to_frame()))

@@ -14,7 +14,10 @@ from kerasft.cli.robustify_images import RobustifyImages
 from kerasft.cli.training_progress import TrainingProgress
 from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.finetuning import fine_tune
+from kerasft.layer_lookup import named_layers
 from kerasft.report import Report, render_report
+from kerasft.susceptibility.rank_filters import convolution_chains
+from kerasft.tunable import find_tunable
 
 _SAMPLES = 8
 
@@ -48,7 +51,9 @@ def run(
         raise ValueError(f"Expected --fraction over 0 and at most 1. Received: {fraction:g}.")
     check_output_folder(out, force)
     without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)
+    wanted = split_names(layers)
     classifier = Classifier.load(model, pixels)
+    _check_layers(classifier.model, wanted)
     images = RobustifyImages.read(
         classifier,
         clean,
@@ -64,7 +69,7 @@ def run(
         classifier.model,
         classifier.to_pixels(images.clean_to_rank),
         classifier.to_pixels(images.distorted_to_rank),
-        split_names(layers),
+        wanted,
         without_pairs,
     )
     tuned = fine_tune(
@@ -120,6 +125,13 @@ def run(
         )
     else:
         _print_summary(results, report, files)
+
+
+def _check_layers(model, names):
+    """Refuse layers that cannot be ranked or not be trained filter by filter, before any work."""
+    found = named_layers(model)
+    for name in convolution_chains(model, names):
+        find_tunable(name, found, way_out=False)
 
 
 def _measure(before, after, images):

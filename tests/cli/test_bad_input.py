@@ -127,6 +127,24 @@ def test_bad_options(kerasft, trained_model, folders, tmp_path, options, message
     _refused(done, message, tmp_path)
 
 
+@pytest.mark.parametrize("layers", ["conv9", "depthwise"])
+def test_layers_are_refused_before_images_are_read(kerasft, tmp_path, layers):
+    depthwise = keras.layers.DepthwiseConv2D(3, name="depthwise")
+    model = _model(tmp_path / "model.keras", layer=depthwise)
+    nowhere = tmp_path / "nowhere"
+    done = kerasft(*_robustify(model, nowhere, nowhere, tmp_path / "out", "--layers", layers))
+    _refused(done, f"Received: '{layers}'", tmp_path)
+    # What the command has no option for is no advice.
+    assert "trainable=" not in done[2]
+    if layers == "conv9":
+        damaged = _truncated_jpeg(None, tmp_path / "damaged")
+        done = kerasft(
+            "rank", model, "--clean", damaged, "--distortion", "blur:1", "--layers", layers,
+            "--out", tmp_path / "out",
+        )  # fmt: skip
+        _refused(done, "Received: 'conv9'", tmp_path)
+
+
 def test_bad_model_files(kerasft, folders, tmp_path):
     (tmp_path / "text.keras").write_text("not a model")
     (tmp_path / "text.h5").write_text("not a model")
