@@ -7,6 +7,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from kerasft.chart_style import BLUE, GREY, ORANGE, TEXT, chart_style
+from kerasft.report.svg import plain_text
 
 # Inches. At 72 points an inch these are as wide as a phone or as one of two
 # columns on a desk, so that text on the page has the size it has here.
@@ -19,7 +20,8 @@ def ranking_figure(layer, selected=()):
     """Draw the susceptibility of the filters of one layer, highest first.
 
     This is Figure 4 of the paper with the selected filters coloured. Where the
-    layer has no Borda counts, bars show the mean EMD.
+    layer has no Borda counts, bars show the mean EMD, or, where it was ranked by
+    another criterion, the score, which may be negative.
 
     Args:
         layer: A `LayerRanking`.
@@ -39,7 +41,8 @@ def ranking_figure(layer, selected=()):
         # One filter is a bar in the middle, not a wall.
         margin = max(0.6, (8 - len(order)) / 2)
         axes.set_xlim(1 - margin, len(order) + margin)
-        axes.set_ylim(0, 1.05 * heights.max() or 1)
+        low, high = min(0, 1.05 * heights.min()), max(0, 1.05 * heights.max())
+        axes.set_ylim(low, high if low or high else 1)
         _bars(axes, ranks[~chosen], heights[~chosen], GREY)
         _bars(axes, ranks[chosen], heights[chosen], BLUE)
         if not heights.any():
@@ -47,7 +50,10 @@ def ranking_figure(layer, selected=()):
         whole = layer.borda_counts is not None
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
         axes.yaxis.set_major_formatter(FuncFormatter(_short))
-        axes.set_title(measure(layer), loc="left", fontsize=8.5, color=TEXT, pad=5)
+        # Names of criteria are text, not mathematics.
+        axes.set_title(
+            measure(layer), loc="left", fontsize=8.5, color=TEXT, pad=5, parse_math=False
+        )
         if len(order) <= _MOST_NAMED_BARS:
             axes.set_xticks(ranks, [str(index) for index in order], fontsize=7)
             if len(order) > 16:
@@ -105,7 +111,9 @@ def training_figure(history, metric):
 
 def measure(layer):
     """What the bars of a layer show, in words."""
-    return "mean EMD" if layer.borda_counts is None else "Borda count"
+    if layer.borda_counts is not None:
+        return "Borda count"
+    return "mean EMD" if layer.criterion is None else f"score by {plain_text(layer.criterion)}"
 
 
 def _bars(axes, places, heights, color):
@@ -132,9 +140,9 @@ def _bars(axes, places, heights, color):
 
 
 def _short(value, _):
-    if value >= 1e6:
+    if abs(value) >= 1e6:
         return f"{value / 1e6:g}M"
-    return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,g}"
+    return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:,g}"
 
 
 def _percent(value, _):

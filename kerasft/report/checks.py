@@ -132,12 +132,14 @@ def _check_ranking(ranking, selection):
         shown = {"mean_distance": layer.mean_distance}
         if layer.borda_counts is not None:
             shown["borda_counts"] = layer.borda_counts
+        # A criterion may give what does harm a score below 0; counts and distances have none.
+        least, bound = (0, " of 0 or more") if layer.criterion is None else (-np.inf, "")
         for field, values in shown.items():
             values = np.asarray(values, float)
-            if values.shape != (filters,) or not np.all(np.isfinite(values) & (values >= 0)):
+            if values.shape != (filters,) or not np.all(np.isfinite(values) & (values >= least)):
                 raise ValueError(
-                    f"Expected `{field}` of layer {name!r} as {filters} finite numbers "
-                    f"of 0 or more. Received: {values.tolist()}."
+                    f"Expected `{field}` of layer {name!r} as {filters} finite numbers{bound}. "
+                    f"Received: {values.tolist()}."
                 )
     for name, filters in selection.items():
         chosen = [int(index) for index in filters]

@@ -83,6 +83,7 @@ def _layers(report):
             "name": name,
             "filters": len(layer.order),
             "pairs": int(layer.pairs),
+            "unit": "pair" if layer.criterion is None else "image",
             "measure": measure(layer),
             "selected": _chosen(report, name),
             "leading": [int(index) for index in layer.order[:5]],
@@ -100,6 +101,7 @@ def _layers(report):
         "others": [layer for layer in layers if not layer["chart"]],
         "unranked": unranked,
         "measures": sorted({layer["measure"] for layer in layers}),
+        "criteria": sorted({layer.criterion for layer in report.ranking.values()} - {None}),
         "most_named": MOST_FILTERS_NAMED,
     }
 
@@ -116,10 +118,11 @@ def _chosen(report, name):
 def _layer_chart(report, name, number):
     layer = report.ranking[name]
     chosen = _chosen(report, name)
+    first = "is affected most" if layer.criterion is None else "has the highest score"
     label = (
         f"Bar chart: {measure(layer)} of the {len(layer.order)} filters of layer "
-        f"{plain_text(name)}, from highest to lowest. Filter {int(layer.order[0])} is "
-        f"affected most. {len(chosen)} filters were fine-tuned."
+        f"{plain_text(name)}, from highest to lowest. Filter {int(layer.order[0])} "
+        f"{first}. {len(chosen)} filters were fine-tuned."
     )
     return inline_svg(ranking_figure(layer, chosen), label, f"layer{number}")
 

@@ -31,8 +31,10 @@ class Report:
             With `F` filters in the layer, each value has `order`, `(F,)`
             filter indices from most to least affected; `borda_counts`, `(F,)`
             integers or `None`; `mean_distance`, `(F,)` floats, 0 or more;
-            `pairs`, the number of image pairs. Counts and distances are
-            indexed by filter, not by rank.
+            `pairs`, the number of image pairs; `criterion`, `None`, or the
+            name of the criterion of which `mean_distance` holds the scores,
+            perhaps negative. Counts and distances are indexed by filter, not
+            by rank.
         selection: Mapping layer name → indices of the filters trained.
         clean_samples: `(n, height, width, channels)` array of uint8 with 1, 3
             or 4 channels, or `None` where there is none to show.

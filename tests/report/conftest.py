@@ -9,7 +9,7 @@ import pytest
 from kerasft.report import Report
 
 
-def layer_ranking(filters, pairs=100, borda=True, scale=1.0):
+def layer_ranking(filters, pairs=100, borda=True, scale=1.0, criterion=None):
     """What a `LayerRanking` looks like from outside; filter `filters - 1` leads."""
     mean = scale * np.arange(filters, dtype="float64")
     order = np.argsort(-mean, kind="stable")
@@ -21,6 +21,7 @@ def layer_ranking(filters, pairs=100, borda=True, scale=1.0):
         borda_counts=counts if borda else None,
         mean_distance=mean,
         pairs=pairs,
+        criterion=criterion,
     )
 
 

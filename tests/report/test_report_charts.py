@@ -30,6 +30,17 @@ def test_bars_are_sorted_and_selected_ones_are_coloured(make_layer):
     assert len({colours[index] for index in (0, 1, 3, 4)} - {colours[2]}) == 1
 
 
+@pytest.mark.parametrize("shift", [-2, -9])
+def test_bars_below_zero_are_inside_the_picture(make_layer, shift):
+    layer = make_layer(6, borda=False, criterion="correction")
+    layer.mean_distance += shift
+    (axes,) = ranking_figure(layer).axes
+    low, high = axes.get_ylim()
+    assert low < layer.mean_distance.min()
+    assert high >= max(0, layer.mean_distance.max())
+    assert axes.get_title(loc="left") == "score by correction"
+
+
 def test_comparison_figure_names_methods_and_baseline(comparison):
     figure = comparison_figure(comparison)
     assert isinstance(figure, Figure)

@@ -81,6 +81,15 @@ def test_wrong_rankings_are_refused(make_report, make_layer, field, value, messa
         make_report(ranking={"conv1": layer}, selection={})
 
 
+def test_only_scores_may_be_negative(make_report, make_layer):
+    scored = make_layer(4, borda=False, criterion="correction")
+    scored.mean_distance -= 2
+    make_report(ranking={"conv1": scored}, selection={})
+    scored.criterion = None
+    with pytest.raises(ValueError, match="'conv1' as 4 finite numbers of 0 or more"):
+        make_report(ranking={"conv1": scored}, selection={})
+
+
 def test_pictures_check_their_arguments(comparison):
     images = np.zeros((2, 8, 8, 1), "uint8")
     with pytest.raises(ValueError, match="with the columns"):

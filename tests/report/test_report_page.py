@@ -91,6 +91,18 @@ def test_mean_distance_stands_in_for_missing_borda_counts(make_report, make_laye
     assert charts_of(page)[1].startswith("Bar chart: mean EMD of the 16 filters")
 
 
+def test_scores_of_another_criterion_are_called_so(make_report, make_layer, read_page):
+    layer = make_layer(16, borda=False, criterion="gradient $")
+    layer.mean_distance -= 5
+    page = read_page(render_report(make_report(ranking={"conv1": layer})))
+    label = charts_of(page)[1]
+    assert label.startswith("Bar chart: score by gradient $ of the 16 filters")
+    assert "Filter 15 has the highest score" in label
+    assert "EMD" not in page.text
+    assert "“ gradient $ ”, bars show the score" in page.text
+    assert "100 images" in page.text
+
+
 def test_many_layers_are_drawn_up_to_twelve(make_report, make_layer, read_page):
     ranking = {f"layer_{number}": make_layer(8) for number in range(15)}
     report = make_report(ranking=ranking, selection={"layer_14": [7]}, comparison=None)
