@@ -197,6 +197,7 @@ REFUSED = {
     "one image": (batch(shape=(4, 4, 3)), {}, r"\(images, height, .* float32 \(4, 4, 3\)"),
     "no channels": (batch(shape=(2, 4, 4)), {}, r"\(images, height, .* float32 \(2, 4, 4\)"),
     "truth values": (batch(True, "bool"), {}, "images as numbers of shape .* bool"),
+    "signed bytes": (batch(9, "int8"), {}, "a dtype that holds .* 0 to 255. Received: int8, .*127"),
     "text": (batch("a", "U1"), {}, "images as numbers of shape .* <U1"),
     "no range": (batch(), {"value_range": (255, 0)}, r"\(lowest, highest\). Received: \(255, 0\)"),
 }
@@ -218,6 +219,7 @@ BAD_NUMBERS = [
     ("awgn", -1, SIGMA), ("awgn", np.nan, SIGMA), ("awgn", np.inf, SIGMA),
     ("blur", -1, SIGMA), ("blur", np.nan, SIGMA), ("blur", np.inf, SIGMA),
     ("jpeg", 0, QUALITY), ("jpeg", 101, QUALITY), ("jpeg", 30.5, QUALITY), ("jpeg", "30", QUALITY),
+    ("jpeg", True, QUALITY), ("motion", True, LENGTH),
     ("motion", 0, LENGTH), ("motion", 2.5, LENGTH), ("motion", -3, LENGTH),
     ("contrast", -0.1, FACTOR), ("contrast", np.nan, FACTOR), ("contrast", np.inf, FACTOR),
     ("impulse", -0.1, SHARE), ("impulse", 1.1, SHARE), ("impulse", np.nan, SHARE),

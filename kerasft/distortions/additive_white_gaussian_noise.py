@@ -35,7 +35,7 @@ def additive_white_gaussian_noise(
         Noisy images of the same shape and dtype; integers are rounded.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, negative `sigma`, integer images with
             `clip=False`, `seed` or `first_index` not a whole number of at
             least 0.

@@ -23,7 +23,7 @@ def contrast(images, factor, value_range=(0, 255)):
         Images of the same shape and dtype; integers are rounded.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, a `factor` that is none.
 
     Example:

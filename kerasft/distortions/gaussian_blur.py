@@ -23,7 +23,7 @@ def gaussian_blur(images, sigma, value_range=(0, 255)):
         Blurred images of the same shape and dtype; integers are rounded.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, negative `sigma`.
 
     Example:

@@ -23,7 +23,7 @@ def impulse_noise(images, amount, seed, value_range=(0, 255), first_index=0):
         Noisy images of the same shape and dtype.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, an `amount` that is no share, `seed` or
             `first_index` not a whole number of at least 0.
 

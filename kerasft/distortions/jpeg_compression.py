@@ -28,7 +28,7 @@ def jpeg_compression(images, quality, value_range=(0, 255)):
         What the files hold, of the same shape and dtype; integers are rounded.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, not 1 or 3 channels, a side of more than
             65,500 pixels, a `quality` that is none.
 

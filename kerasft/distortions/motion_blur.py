@@ -41,7 +41,7 @@ def motion_blur(images, length, seed, angle=None, value_range=(0, 255), first_in
         Blurred images of the same shape and dtype; integers are rounded.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, a `length` that is none or longer than
             the images, an `angle` that is not finite, `seed` or `first_index`
             not a whole number of at least 0.

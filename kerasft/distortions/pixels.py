@@ -17,8 +17,9 @@ def validate_images(images, value_range):
         value_range: Lowest and highest value of a pixel.
 
     Raises:
-        ValueError: Wrong shape or dtype, an empty range, pixels outside
-            `value_range` or evidently of another, NaN or infinity.
+        ValueError: Wrong shape or dtype, an empty range, integers that cannot
+            hold it, pixels outside `value_range` or evidently of another, NaN
+            or infinity.
     """
     images = np.asarray(images)
     low, high = value_range
@@ -29,6 +30,14 @@ def validate_images(images, value_range):
             "Expected images as numbers of shape (images, height, width, channels). "
             f"Received: {images.dtype} {images.shape}."
         )
+    # A result outside of what they hold would come out as another brightness.
+    if images.dtype.kind in "ui":
+        held = np.iinfo(images.dtype)
+        if low < held.min or high > held.max:
+            raise ValueError(
+                f"Expected images of a dtype that holds pixels from {low:g} to {high:g}. "
+                f"Received: {images.dtype}, which holds {held.min} to {held.max}."
+            )
     if images.size == 0:
         return images
     smallest, largest = float(images.min()), float(images.max())
@@ -55,8 +64,8 @@ def validate_sigma(sigma):
 
 
 def is_whole(number):
-    """Whether a number is an integer of Python or NumPy."""
-    return isinstance(number, numbers.Integral)
+    """Whether a number is an integer of Python or NumPy, and no truth value."""
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def random_generators(count, seed, first_index):

@@ -30,7 +30,7 @@ def shot_noise(images, photons, seed, value_range=(0, 255), first_index=0):
         Noisy images of the same shape and dtype; integers are rounded.
 
     Raises:
-        ValueError: Wrong shape, pixels outside `value_range` or evidently of
+        ValueError: Wrong shape or dtype, pixels outside `value_range` or evidently of
             another, NaN or infinity, a number of `photons` out of range,
             `seed` or `first_index` not a whole number of at least 0.
 
