@@ -9,11 +9,9 @@ from kerasft.backend import default_jit_compile
 from kerasft.batch_norm import batch_normalizations, recalibrate, validate_batch_norm
 from kerasft.cross_entropy import cross_entropy
 from kerasft.frozen_prefix import cache_frozen_prefix
+from kerasft.labelled_set import read_labelled_set
 from kerasft.surgery import make_partially_trainable, merge
-from kerasft.susceptibility.batches import is_finite, refuse_endless, to_numpy
 from kerasft.training_checks import (
-    label_array,
-    validate_images,
     validate_ranges,
     validate_ranking,
     validate_settings,
@@ -115,9 +113,12 @@ def fine_tune(
         ValueError: Both or none of `ranking` and `selection`, a ranking of
             another model, a setting out of range, `batch_norm` for a model
             without batch normalization, no images, NaN or infinity, images or
-            labels that do not fit the model, a dataset without batches or
-            without an end, or what `make_partially_trainable` refuses.
-        TypeError: Data that can be read only once.
+            labels that do not fit the model or the loss, weights that do not
+            fit the images, a dataset without batches or without an end, or
+            what `make_partially_trainable` refuses. Also a training that
+            diverged to NaN.
+        TypeError: No data, data that can be read only once, or a monitor that
+            is no name.
 
     Example:
 
@@ -145,14 +146,14 @@ def fine_tune(
         keras.utils.set_random_seed(seed)
     if selection is None:
         selection = ranking.select(fraction, which=which, seed=seed or 0)
-    images, labels = _first_images_and_labels(train, "train")
-    validation_images, validation_labels = _first_images_and_labels(validation, "validation")
+    train, images, labels = read_labelled_set(train, "train", model)
+    validation, validation_images, validation_labels = read_labelled_set(
+        validation, "validation", model
+    )
     if batch_norm == "train":
         trainable = [*trainable, *batch_normalizations(model)]
     partial = make_partially_trainable(model, selection, trainable=trainable)
     validate_weights(model, repr(model.name))
-    validate_images(model, images, "train")
-    validate_images(model, validation_images, "validation")
     validate_ranges(train, validation)
     if loss is None:
         loss = model.loss if model.compiled and model.loss is not None else None
@@ -193,6 +194,7 @@ def fine_tune(
         callbacks=[*callbacks, stopping],
         verbose=verbose,
     )
+    validate_weights(partial, f"{model.name!r}, which diverged in training,")
     # The whole model, also where only its upper part was fit.
     history.set_model(partial)
     return FineTuned(merge(partial), history, dict(selection), trained_parameters, cached_prefix)
@@ -203,44 +205,3 @@ def _accuracy(loss):
     if isinstance(loss, keras.losses.BinaryCrossentropy) and loss.from_logits:
         return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
     return "accuracy"
-
-
-def _first_images_and_labels(data, name):
-    """A few images and their labels, to look at before training starts."""
-    if isinstance(data, tuple):
-        if len(data) not in (2, 3):
-            raise ValueError(
-                f"Expected {name} as (images, labels) or (images, labels, weights). "
-                f"Received: a tuple of {len(data)}."
-            )
-        images, labels = data[0], label_array(data[1], name)
-        rows = len(keras.tree.flatten(images)[0])
-        if rows == 0 or rows != len(labels):
-            raise ValueError(
-                f"Expected as many labels as images in {name}, at least one. "
-                f"Received: {rows} images and {len(labels)} labels."
-            )
-        if not all(map(is_finite, keras.tree.flatten(images))):
-            raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
-        return keras.tree.map_structure(lambda x: x[:8], images), labels
-    if hasattr(data, "__next__"):
-        raise TypeError(
-            f"Expected {name} as data that can be read more than once. "
-            f"Received: {type(data).__name__}."
-        )
-    refuse_endless(data)
-    batch = data[0] if isinstance(data, keras.utils.PyDataset) else next(iter(data), None)
-    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-        raise ValueError(
-            f"Expected {name} to yield batches (images, labels). "
-            f"Received: {'an empty dataset' if batch is None else type(batch).__name__}."
-        )
-    # NumPy, since the dataset of one backend may serve the model of another.
-    images = keras.tree.map_structure(to_numpy, batch[0])
-    labels = to_numpy(batch[1])
-    if labels.ndim == 0:
-        raise ValueError(
-            f"Expected {name} to yield batches (images, labels). "
-            "Received: single images; batch the dataset."
-        )
-    return keras.tree.map_structure(lambda x: x[:8], images), label_array(labels, name)

@@ -106,30 +106,30 @@ def validate_images(model, images, name):
     validate_model_input(model, images, name)
 
 
-def label_array(labels, name):
-    """Labels as an array.
+def finite_array(values, name):
+    """Labels or weights as an array.
 
     Args:
-        labels: What `np.asarray` takes.
-        name: Of the set, for the error.
+        values: What `np.asarray` takes.
+        name: What they are, for the error.
 
     Raises:
         ValueError: Not numbers, or not finite.
     """
     try:
-        array = np.asarray(labels)
+        array = np.asarray(values)
     except ValueError as error:
         raise ValueError(
-            f"Expected labels in {name} as one array. Received: {type(labels).__name__} of parts "
+            f"Expected {name} as one array. Received: {type(values).__name__} of parts "
             "of different lengths."
         ) from error
     if array.dtype.kind not in "biuf" or array.ndim == 0:
         raise ValueError(
-            f"Expected labels in {name} as an array of numbers. Received: dtype {array.dtype}, "
+            f"Expected {name} as an array of numbers. Received: dtype {array.dtype}, "
             f"shape {array.shape}."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"Expected finite labels in {name}. Received: NaN or infinity.")
+        raise ValueError(f"Expected finite {name}. Received: NaN or infinity.")
     return array
 
 

@@ -165,6 +165,11 @@ def test_the_loss_of_a_compiled_model_is_kept(model, data):
     assert not tuned.model.compiled
 
 
+def test_a_training_that_diverged_is_not_handed_back(model, data):
+    with pytest.raises(ValueError, match=r"Received: .*, which diverged in training, with NaN in"):
+        _tune(model, *data, optimizer=keras.optimizers.SGD(1e38))
+
+
 def test_further_callbacks_and_trainable_layers(model, data, tmp_path):
     log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     tuned = _tune(model, *data, callbacks=[log], trainable=["probabilities"])

@@ -464,7 +464,9 @@ def weights_of(labels):
 CONTAINERS = {
     "arrays": lambda x, y: (x, y),
     "uint8 arrays": lambda x, y: (x.astype("uint8"), y.astype("uint8")),
-    "lists of labels": lambda x, y: (x, np.asarray(y)[:, None]),
+    "a column of labels": lambda x, y: (x, y[:, None]),
+    "lists of labels and weights": lambda x, y: (x, y.tolist(), weights_of(y).tolist()),
+    "no sample weights": lambda x, y: (x, y, None),
     "one-hot": lambda x, y: (x, one_hot(y)),
     "sample weights": lambda x, y: (x, y, weights_of(y)),
     "tf.data": lambda x, y: as_tf(x, y).batch(16),

@@ -13,7 +13,7 @@ from kerasft.methods import METHODS
 from kerasft.methods.method import Method
 from kerasft.susceptibility.model_input import validate_model
 from kerasft.training_checks import (
-    label_array,
+    finite_array,
     validate_classes,
     validate_images,
     validate_ranges,
@@ -193,7 +193,7 @@ def _checked(model, data, name, *, labels_needed=True, required=False):
         raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
     if labels is None:
         return images, None
-    labels = label_array(labels, name)
+    labels = finite_array(labels, f"labels in {name}")
     if labels.shape != (len(images),):
         raise ValueError(
             f"Expected one integer label for each of the {len(images)} images in {name}. "

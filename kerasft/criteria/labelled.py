@@ -1,7 +1,7 @@
 import numpy as np
 
 from kerasft.cross_entropy import cross_entropy
-from kerasft.training_checks import label_array, validate_images, validate_weights
+from kerasft.training_checks import finite_array, validate_images, validate_weights
 
 
 def labelled_loss(model, images, labels, reduction):
@@ -23,5 +23,5 @@ def labelled_loss(model, images, labels, reduction):
     validate_images(model, images[:8], "distorted")
     if np.issubdtype(images.dtype, np.inexact) and not np.isfinite(images).all():
         raise ValueError("Expected finite pixels. Received: distorted images with NaN or infinity.")
-    labels = label_array(labels, "labels")
+    labels = finite_array(labels, "labels")
     return cross_entropy(model, images[:8], labels, "labels", reduction)

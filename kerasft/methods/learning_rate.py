@@ -26,7 +26,8 @@ def find_learning_rate(method, problem, seed, rates=(1e-4, 3e-4, 1e-3, 3e-3)):
         for a method that trains nothing, and without validation images.
 
     Raises:
-        ValueError: No rate, or one that is not over 0.
+        ValueError: No rate, one that is not over 0, or what the method
+            raises with every rate.
 
     Example:
 
@@ -44,11 +45,18 @@ def find_learning_rate(method, problem, seed, rates=(1e-4, 3e-4, 1e-3, 3e-3)):
         return problem.learning_rate
     scores = {}
     for rate in rates:
-        outcome = method.apply(dataclasses.replace(problem, learning_rate=rate), seed)
+        try:
+            outcome = method.apply(dataclasses.replace(problem, learning_rate=rate), seed)
+        except ValueError as error:
+            # With this rate the training diverged, unless all rates fail.
+            failure = error
+            continue
         if outcome.epochs == 0:
             return problem.learning_rate
         scores[rate] = _score(outcome.model, problem)
-    return min(rates, key=scores.__getitem__)
+    if not scores:
+        raise failure
+    return min(scores, key=scores.__getitem__)
 
 
 def _score(model, problem):

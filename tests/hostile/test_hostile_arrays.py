@@ -57,8 +57,6 @@ def test_rank_filters_refuses_what_is_no_images(model, case, side):
 @pytest.mark.parametrize("case", IMAGES)
 def test_fine_tune_refuses_what_is_no_images(model, case, side):
     bad, message = IMAGES[case]
-    if case == "a list of images":
-        message = "Received: 8 images and 6 labels"
     _tune_refused(model, {side: (bad, LABELS)}, message.format(name=side))
 
 
@@ -85,6 +83,36 @@ LABELLED = {
 def test_fine_tune_refuses_what_is_no_labels(model, case, side):
     labels, message = LABELLED[case]
     _tune_refused(model, {side: (images(), labels)}, message.format(name=side))
+
+
+NO_ARRAYS = {"lists of numbers": images().tolist(), "nothing": None, "numbers": list(np.ones(6))}
+
+
+@pytest.mark.parametrize("case", NO_ARRAYS)
+def test_fine_tune_refuses_what_is_no_array(model, case):
+    message = "Expected train images as an array, or one for each input of the model. Received: "
+    _tune_refused(model, {"train": (NO_ARRAYS[case], LABELS)}, message)
+
+
+WEIGHTED = {
+    "texts": (["much", "little"] * 3, "Expected weights in {name} as an array of numbers"),
+    "NaN": ([1, 1, np.nan, 1, 1, 1], "Expected finite weights in {name}. Received: NaN"),
+    "too few": (np.ones(5), "one weight for each of the 6 images in {name}. Received: weights of"),
+    "of classes": (np.ones((6, 2)), "one weight for each of the 6 images in {name}. Received: wei"),
+}
+
+
+@pytest.mark.parametrize("side", ["train", "validation"])
+@pytest.mark.parametrize("case", WEIGHTED)
+def test_fine_tune_refuses_what_is_no_weights(model, case, side):
+    weights, message = WEIGHTED[case]
+    _tune_refused(model, {side: (images(), LABELS, weights)}, message.format(name=side))
+
+
+def test_a_dataset_with_nan_in_its_weights_is_refused(model):
+    weights = np.full(6, np.nan)
+    dataset = tf.data.Dataset.from_tensors((images(), LABELS, weights))
+    _tune_refused(model, {"train": dataset}, "Expected finite weights in train")
 
 
 def test_a_dataset_of_labels_that_are_texts_is_refused(model):

@@ -56,6 +56,21 @@ def test_a_rate_that_diverges_never_wins(small):
     assert find_learning_rate(method_of(outputs), small, 0, rates=outputs) == 0.2
 
 
+def test_a_rate_that_is_refused_never_wins_but_is_told_where_all_are(small):
+    outputs = {0.1: [0, 0, 0], 0.2: [2, 0, 0]}
+    working = method_of(outputs)
+
+    def apply(problem, seed):
+        if problem.learning_rate not in outputs:
+            raise ValueError(f"Expected less than {problem.learning_rate}.")
+        return working.apply(problem, seed)
+
+    method = dataclasses.replace(working, apply=apply)
+    assert find_learning_rate(method, small, 0, rates=(0.3, 0.1, 0.2, 0.4)) == 0.2
+    with pytest.raises(ValueError, match=r"less than 0\.4"):
+        find_learning_rate(method, small, 0, rates=(0.3, 0.4))
+
+
 def test_every_rate_is_tried_with_everything_else_the_same(small):
     calls = []
     outputs = {rate: [0, 0, 0] for rate in (1e-4, 3e-4, 1e-3, 3e-3)}
