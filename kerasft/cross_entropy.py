@@ -3,6 +3,7 @@
 import keras
 
 from kerasft.backend import predict_batch, predict_without_slow_jit
+from kerasft.label_checks import validate_labels
 from kerasft.outputs import gives_logits
 from kerasft.training_checks import validate_classes
 
@@ -34,14 +35,13 @@ def cross_entropy(model, images, labels, name, reduction="sum_over_batch_size"):
         )
     from_logits = gives_logits(model, outputs)
     if outputs.shape[1] == 1:
+        # Of two classes; what lies between them would be taken too.
         validate_classes(labels, 2, name)
-        return keras.losses.BinaryCrossentropy(from_logits=from_logits, reduction=reduction)
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        if labels.shape[1] != outputs.shape[1]:
-            raise ValueError(
-                f"Expected one-hot labels for {outputs.shape[1]} classes in {name}. "
-                f"Received: labels of shape {labels.shape}."
-            )
-        return keras.losses.CategoricalCrossentropy(from_logits=from_logits, reduction=reduction)
-    validate_classes(labels, outputs.shape[1], name)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits, reduction=reduction)
+        kind = keras.losses.BinaryCrossentropy
+    elif labels.ndim == 2 and labels.shape[1] > 1:
+        kind = keras.losses.CategoricalCrossentropy
+    else:
+        kind = keras.losses.SparseCategoricalCrossentropy
+    loss = kind(from_logits=from_logits, reduction=reduction)
+    validate_labels(loss, labels, [outputs], name)
+    return loss

@@ -9,6 +9,7 @@ from kerasft.backend import default_jit_compile
 from kerasft.batch_norm import batch_normalizations, recalibrate, validate_batch_norm
 from kerasft.cross_entropy import cross_entropy
 from kerasft.frozen_prefix import cache_frozen_prefix
+from kerasft.label_checks import validate_labels
 from kerasft.labelled_set import read_labelled_set
 from kerasft.surgery import make_partially_trainable, merge
 from kerasft.training_checks import (
@@ -165,6 +166,9 @@ def fine_tune(
                 "Expected labels of one kind, integers or one-hot. Received: shape "
                 f"{labels.shape} in train and {validation_labels.shape} in validation."
             )
+    else:
+        validate_labels(loss, labels, partial.outputs, "train")
+        validate_labels(loss, validation_labels, partial.outputs, "validation")
     if batch_norm == "recalibrate":
         recalibrate(partial, train[0] if isinstance(train, tuple) else train, batch_size=batch_size)
     to_fit, cached_prefix = partial, ()

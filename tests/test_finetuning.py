@@ -165,6 +165,18 @@ def test_the_loss_of_a_compiled_model_is_kept(model, data):
     assert not tuned.model.compiled
 
 
+@pytest.mark.parametrize("side", ["train", "validation"])
+def test_labels_are_looked_at_whoever_chose_the_loss(model, data, side):
+    sets = dict(zip(("train", "validation"), data, strict=True))
+    images, labels = sets[side]
+    bad = {**sets, side: (images, labels + 100)}
+    with pytest.raises(ValueError, match=f"Expected labels from 0 to 9 in {side}"):
+        _tune(model, **bad, loss="sparse_categorical_crossentropy")
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy())
+    with pytest.raises(ValueError, match=f"Expected labels from 0 to 9 in {side}"):
+        _tune(model, **bad)
+
+
 def test_a_training_that_diverged_is_not_handed_back(model, data):
     with pytest.raises(ValueError, match=r"Received: .*, which diverged in training, with NaN in"):
         _tune(model, *data, optimizer=keras.optimizers.SGD(1e38))

@@ -116,6 +116,14 @@ def test_two_classes_of_one_output():
     np.testing.assert_allclose(gradient(one, data, "conv"), gradient(two, data, "conv"), rtol=1e-4)
 
 
+@pytest.mark.parametrize("criterion", [gradient, CRITERIA["correction"]])
+def test_labels_that_are_no_probabilities_are_refused(channels, criterion):
+    model, data = channels
+    wrong = kerasft.RankingData(data.clean, data.distorted, np.eye(4)[data.labels] * 5 - 1)
+    with pytest.raises(ValueError, match="Expected one-hot or soft labels in labels, each from 0"):
+        criterion(model, wrong, "conv")
+
+
 def test_the_spoiled_filter_wins_and_a_deaf_head_leaves_nothing_to_choose(channels):
     model, data = channels
     for criterion in (gradient, emd_gradient):
