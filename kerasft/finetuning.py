@@ -94,7 +94,7 @@ def fine_tune(
         patience: Epochs without improvement of `monitor` before stopping.
         monitor: The logged value that early stopping watches.
         batch_size: Images in a step, for arrays; datasets have their own.
-        callbacks: Further Keras callbacks.
+        callbacks: Further Keras callbacks, in a list or a single one.
         cache_prefix: Compute the frozen layers below the tuned ones once and
             keep their outputs for all epochs, where that is possible and fits
             memory; `False`: never. The result is the same but for rounding,
@@ -139,6 +139,12 @@ def fine_tune(
         given = "none" if ranking is None else "both"
         raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
     validate_settings(epochs, patience, batch_size, seed)
+    if not isinstance(monitor, str):
+        raise TypeError(f"Expected monitor as the name of a logged value. Received: {monitor!r}.")
+    if callbacks is None:
+        callbacks = ()
+    elif isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
     validate_batch_norm(batch_norm, model)
     if ranking is not None:
         validate_ranking(ranking, model)

@@ -177,6 +177,20 @@ def test_labels_are_looked_at_whoever_chose_the_loss(model, data, side):
         _tune(model, **bad)
 
 
+def test_a_single_callback_or_none(model, data):
+    log = keras.callbacks.History()
+    _tune(model, *data, callbacks=log, epochs=1)
+    assert log.epoch == [0]
+    assert _tune(model, *data, callbacks=None, epochs=1).history.epoch == [0]
+
+
+def test_what_cannot_be_taken_for_data_or_a_name_is_refused(model, data):
+    with pytest.raises(TypeError, match=r"^Expected validation as .* Received: NoneType\."):
+        _tune(model, data[0], None)
+    with pytest.raises(TypeError, match=r"^Expected monitor as .* Received: None\."):
+        _tune(model, *data, monitor=None)
+
+
 def test_a_training_that_diverged_is_not_handed_back(model, data):
     with pytest.raises(ValueError, match=r"Received: .*, which diverged in training, with NaN in"):
         _tune(model, *data, optimizer=keras.optimizers.SGD(1e38))
