@@ -11,6 +11,7 @@ from kerasft.cross_entropy import cross_entropy
 from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.label_checks import validate_labels
 from kerasft.labelled_set import read_labelled_set
+from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.surgery import make_partially_trainable, merge
 from kerasft.training_checks import (
     validate_ranges,
@@ -27,8 +28,8 @@ class FineTuned:
     Attributes:
         model: The fine-tuned model with plain convolutions, not compiled.
         history: The `keras.callbacks.History` of the training.
-        selection: Dictionary from layer name to the filters that were
-            trained.
+        selection: Dictionary from layer name to a sorted list of the filters
+            that were trained.
         trained_parameters: Number of parameters that were trained.
         cached_prefix: Names of the layers whose outputs were computed once
             and stood in for the images; empty where nothing was cached.
@@ -160,6 +161,9 @@ def fine_tune(
     if batch_norm == "train":
         trainable = [*trainable, *batch_normalizations(model)]
     partial = make_partially_trainable(model, selection, trainable=trainable)
+    layers = named_layers(partial)
+    # Not `selection` itself, whose values may be arrays, or generators that are used up.
+    trained = {name: list(layers[find_layer(name, layers)].trainable_filters) for name in selection}
     validate_weights(model, repr(model.name))
     validate_ranges(train, validation)
     if loss is None:
@@ -207,7 +211,7 @@ def fine_tune(
     validate_weights(partial, f"{model.name!r}, which diverged in training,")
     # The whole model, also where only its upper part was fit.
     history.set_model(partial)
-    return FineTuned(merge(partial), history, dict(selection), trained_parameters, cached_prefix)
+    return FineTuned(merge(partial), history, trained, trained_parameters, cached_prefix)
 
 
 def _accuracy(loss):

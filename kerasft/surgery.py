@@ -29,7 +29,8 @@ def make_partially_trainable(model, selection, *, trainable=()):
             bare name serves while it is unique, else the path
             `nested_model/layer`.
         trainable: Names of further layers to leave trainable as a whole, such
-            as a classifier head or a batch normalization.
+            as a classifier head or a batch normalization. Of a nested model
+            among them, layers in `selection` train their filters alone.
 
     Returns:
         A new `keras.Model` with the same layer names. Of a model whose class
@@ -41,7 +42,8 @@ def make_partially_trainable(model, selection, *, trainable=()):
             `trainable` not a list of names.
         ValueError: The model is not built or cannot be rebuilt from its
             layers, the selection is empty, it names a layer or a filter
-            that cannot be converted, or a layer cannot be frozen.
+            that cannot be converted, or a layer in `trainable` too, or a layer
+            cannot be frozen.
 
     Example:
 
@@ -84,6 +86,12 @@ def make_partially_trainable(model, selection, *, trainable=()):
     if not any(filters for _, filters, _ in filters_of.values()):
         raise ValueError("Expected a selection with at least one filter. Received: none.")
     unfrozen = {name: find_layer(name, layers) for name in trainable}
+    both = [name for name, path in unfrozen.items() if id(layers[path]) in filters_of]
+    if both:
+        raise ValueError(
+            "Expected each layer in selection or in trainable. "
+            f"Received: {both[0]!r} in both; select all filters to train it as a whole."
+        )
     _refuse_restless(layers, unfrozen.values())
 
     def convert(layer):

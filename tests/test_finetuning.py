@@ -191,6 +191,13 @@ def test_what_cannot_be_taken_for_data_or_a_name_is_refused(model, data):
         _tune(model, *data, monitor=None)
 
 
+def test_the_selection_given_back_is_plain_whatever_was_given(model, data):
+    given = {"conv2": iter([5, 0]), "conv1": np.array([3])}
+    tuned = _tune(model, *data, selection=given, epochs=1)
+    assert list(tuned.selection.items()) == [("conv2", [0, 5]), ("conv1", [3])]
+    assert {type(i) for filters in tuned.selection.values() for i in filters} == {int}
+
+
 def test_a_training_that_diverged_is_not_handed_back(model, data):
     with pytest.raises(ValueError, match=r"Received: .*, which diverged in training, with NaN in"):
         _tune(model, *data, optimizer=keras.optimizers.SGD(1e38))

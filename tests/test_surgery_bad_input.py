@@ -132,6 +132,7 @@ def test_a_layer_named_twice_is_refused():
         (["hed"], ValueError, r"a layer in the model\. Received: 'hed'"),
         (["twin"], ValueError, r"one layer\. Received: 'twin'"),
         (["wired_inner"], ValueError, r"Received: 'wired_inner'.*name that model as a whole"),
+        (["head", "conv"], ValueError, r"in selection or in trainable\. Received: 'conv' in both"),
         ("head", TypeError, r"trainable as a list of layer names\. Received: 'head'"),
         (None, TypeError, r"trainable as a list of layer names\. Received: None"),
     ],
