@@ -144,19 +144,19 @@ def is_wired_by_keras(model):
 
 
 def _named_inputs(model):
-    """New inputs like the model's, under the names of its input layers.
+    """New inputs like the model's, optional and sparse ones too, named as its input layers.
 
     Keras would name them after its tensors, but for Sequential models.
     """
     if isinstance(model, keras.Sequential):
         return None
-    names = {
-        id(layer.output): layer.name
+    layer_of = {
+        id(layer.output): layer
         for layer in model.layers
         if isinstance(layer, keras.layers.InputLayer)
     }
     return keras.tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names.get(id(x), x.name)),
+        lambda x: keras.layers.InputLayer.from_config(layer_of[id(x)].get_config()).output,
         model.input,
     )
 

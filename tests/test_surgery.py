@@ -225,6 +225,31 @@ def test_a_compiled_source_stays_compiled_and_its_copies_are_not(build):
     model.fit(inputs, targets, verbose=0)
 
 
+class Sum(keras.layers.Layer):
+    """Of what there is."""
+
+    def call(self, inputs):
+        dense = [keras.ops.convert_to_tensor(x, sparse=False) for x in inputs if x is not None]
+        return sum(map(keras.ops.mean, dense))
+
+
+@pytest.mark.parametrize("option", ["optional", "sparse"])
+def test_an_input_keeps_what_it_may_be(option):
+    if (option, keras.backend.backend()) == ("sparse", "torch"):
+        pytest.skip("Keras has no sparse tensors on PyTorch")
+    image = keras.Input((6, 6, 3), name="image")
+    more = keras.Input((3,), name="more", **{option: True})
+    unused = keras.Input((2,), name="unused")
+    maps = keras.layers.Conv2D(2, 3, name="a")(image)
+    model = keras.Model([image, more, unused], Sum()([maps, more]))
+    partial = kerasft.make_partially_trainable(model, {"a": [0]})
+    for copy in (partial, kerasft.merge(partial)):
+        for name in ("image", "more", "unused"):
+            assert copy.get_layer(name).get_config() == model.get_layer(name).get_config()
+        if option == "optional":
+            copy.predict([np.ones((2, 6, 6, 3)), None, np.ones((2, 2))], verbose=0)
+
+
 def test_a_refused_source_stays_compiled():
     model = make(sequential)
     model.compile("adam", "mse")
