@@ -31,6 +31,7 @@ import pandas as pd
 
 import kerasft
 from kerasft.datasets import list_image_folder, load_image_folder, stratified_split
+from kerasft.experiments.results_file import ResultsFile, typed
 from kerasft.files import write_whole
 from kerasft.methods import METHODS
 from kerasft.methods.convolutions import convolutions
@@ -173,18 +174,28 @@ def resume(runs, work, network):
 
 def _write(args):
     files = sorted(args.work.glob(f"{args.network}-*/comparison.csv"))
-    runs = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
-    runs = runs.sort_values(["labelled_images", "distortion", "method", "seed"], kind="stable")
+    texts = pd.concat([ResultsFile(file).read() for file in files], ignore_index=True)
+    for name in ("model_sha256", "images_sha256"):
+        for distortion, digests in texts.groupby("distortion")[name]:
+            if digests.nunique() > 1:
+                raise ValueError(
+                    f"Expected runs of one {name} in {args.work} for {distortion}. Received: "
+                    f"{', '.join(sorted(set(digests)))}; give another --work."
+                )
+    runs = typed(texts).sort_values(
+        ["labelled_images", "distortion", "method", "seed"], kind="stable"
+    )
     path = args.results / f"comparison-{args.network}.csv"
     tables = {
-        ".csv": runs,
+        # As they were written, to the last digit.
+        ".csv": texts.loc[runs.index],
         ".summary.csv": summarise(runs),
         ".overview.csv": overview(summarise(runs)),
         ".verdicts.csv": verdicts(runs),
         ".kept.csv": kept(runs),
     }
     for suffix, table in tables.items():
-        content = table.to_csv(index=False, float_format="%.4f" if table is not runs else None)
+        content = table.to_csv(index=False, float_format="%.4f")
         write_whole(path.with_suffix(suffix), content.encode())
     print(f"Wrote {path}, its summary and verdicts", flush=True)
 
@@ -263,9 +274,12 @@ def kept(runs):
 def verdicts(runs):
     """Our method beside the best of its rivals and beside the paper's, cell by cell.
 
-    A cell is a distortion and a number of labels. Ours is *best* where its mean is the
-    highest, *within* where it is within the 95% interval of the best rival, else *below*.
-    The paper's is `most` in all layers or in the first three, whichever does better.
+    A cell is a distortion and a number of labels. Ours and a rival are compared over the
+    seeds that both have; the best rival is the one furthest ahead of ours. Ours is *best*
+    where its mean is at least as high, *within* where it is within the rival's 95%
+    interval, else *below*; *open* where one seed alone gives no interval. The paper's is
+    `most` in all layers or in the first three, whichever does better. `seeds` are those of
+    ours and the best rival.
     """
     rows = []
     done = runs[runs["status"] == "done"]
@@ -273,31 +287,44 @@ def verdicts(runs):
         accuracy = cell.pivot(index="seed", columns="method", values="distorted_accuracy")
         if OURS not in accuracy or PAPERS not in accuracy:
             continue
-        # Means over other seeds would not be those of the same draws.
-        accuracy = accuracy.dropna(subset=OURS).dropna(axis=1)
-        ours = accuracy[OURS]
-        means = accuracy.drop(columns=[OURS, *IDEAS, CLEAN_KEPT], errors="ignore").mean()
-        rival = means.idxmax()
-        mean, low, _ = mean_interval(accuracy[rival])
-        verdict = "best" if ours.mean() >= mean else "within" if ours.mean() >= low else "below"
-        papers = max((PAPERS, FIRST.name), key=lambda name: means.get(name, -1.0))
-        gain, gain_low, gain_high = mean_interval(ours - accuracy[papers])
+        rivals = accuracy.drop(columns=[OURS, *IDEAS, CLEAN_KEPT], errors="ignore")
+        # Seed by seed: means over other seeds would not be those of the same draws.
+        over = rivals.rsub(accuracy[OURS], axis=0)
+        if over[PAPERS].count() == 0:
+            continue
+        rival, papers = _closest(over), _closest(over.filter([PAPERS, FIRST.name]))
+        both = accuracy[[OURS, rival]].dropna()
+        ours = both[OURS].mean()
+        mean, low, _ = mean_interval(both[rival])
+        gain, gain_low, gain_high = mean_interval(over[papers].dropna())
         rows.append(
             {
                 **dict(zip(("distortion", "labelled_images"), key, strict=True)),
-                "ours": ours.mean(),
+                "ours": ours,
                 "best_rival": rival,
                 "rival": mean,
                 "rival_low": low,
-                "verdict": verdict,
+                "verdict": _verdict(ours, mean, low),
                 "papers": papers,
                 "over_most": gain,
                 "over_most_low": gain_low,
                 "over_most_high": gain_high,
-                "seeds": len(ours),
+                "seeds": len(both),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _closest(over):
+    """Of rivals with two seeds, if any has them, the one that ours is least far over."""
+    seeds = over.count()
+    return over.loc[:, seeds >= min(2, seeds.max())].mean().idxmin()
+
+
+def _verdict(ours, rival, low):
+    if np.isnan(low):
+        return "open"
+    return "best" if ours >= rival else "within" if ours >= low else "below"
 
 
 if __name__ == "__main__":
