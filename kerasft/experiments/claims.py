@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from kerasft.experiments import figure4, figure5, figure6, overlap
+from kerasft.experiments.common_cells import common_cells
 from kerasft.experiments.results_file import ResultsFile, results_of
 from kerasft.experiments.summary import mean_intervals, with_interval
-from kerasft.experiments.verdict import HOLDS, NOT, OPEN, PARTLY, judge_difference
+from kerasft.experiments.verdict import HOLDS, NOT, OPEN, PARTLY, TOO_FEW, judge_difference
 
 CENTRAL, HIGH, LOW = ("blur:1", "awgn:15"), ("blur:1.5", "awgn:25"), ("blur:0.5", "awgn:5")
 
@@ -82,9 +83,6 @@ def claims(folder, label):
     return pd.DataFrame(rows)
 
 
-_TOO_FEW = ("too few runs", OPEN)
-
-
 def _concentrated(rows):
     table = figure4.summarise(rows)
     first = table[table["layer"] == table["layer"].iloc[0]]
@@ -99,11 +97,11 @@ def _concentrated(rows):
 
 def _independent(rows):
     if rows["distortion"].nunique() < 2:
-        return _TOO_FEW
+        return TOO_FEW
     table = overlap.summarise(rows)
     table = table[(table["kind"] == overlap.OTHER_TYPE) & table["same_level"]]
     if table.empty:
-        return _TOO_FEW
+        return TOO_FEW
     text = "; ".join(
         f"{row.layer}, {row.first} and {row.second}: {with_interval(row, 'matches')} "
         f"of {row.selected}, "
@@ -134,11 +132,11 @@ def _low_levels(rows):
     before = low[low["method"] == "none"].set_index("distortion")["distorted_accuracy"]
     tuned = low.loc[low["method"].isin(("most", "all")), [*keys, "distorted_accuracy"]]
     if set(before.index) != set(LOW) or set(tuned["distortion"]) != set(LOW):
-        return _TOO_FEW
+        return TOO_FEW
     gain = tuned["distorted_accuracy"] - tuned["distortion"].map(before)
     table = mean_intervals(tuned.assign(gain=gain), ["distortion", "size", "method"], ["gain"])
     if (table["seeds"] < 2).any():
-        return _TOO_FEW
+        return TOO_FEW
     best = table.loc[table.groupby("distortion")["gain"].idxmax()]
     text = "largest gain: " + "; ".join(
         f"{row.distortion} {with_interval(row, 'gain', '+.1f', 100)} points with `{row.method}` "
@@ -153,8 +151,8 @@ def _several_layers(rows):
     parts = {
         which: _difference("most", f"most in {which} layer", CENTRAL)(rows) for which in _ONE_LAYER
     }
-    if _TOO_FEW in parts.values():
-        return _TOO_FEW
+    if TOO_FEW in parts.values():
+        return TOO_FEW
     text = "; ".join(f"against the {which} alone {ours}" for which, (ours, _) in parts.items())
     verdicts = {verdict for _, verdict in parts.values()}
     if len(verdicts) == 1:
@@ -163,22 +161,22 @@ def _several_layers(rows):
 
 
 def _faster(rows):
-    both = figure5.paired(rows, "most", "all", "best_epoch")
+    both = common_cells(figure5.paired(rows, "most", "all", "best_epoch"))
     # Ratios go with their logarithms: half and twice are equally far from one.
     difference = np.log(both["second"]) - np.log(both["first"])
-    _, verdict = judge_difference(both.assign(difference=difference))
-    if verdict == OPEN and both["seed"].nunique() < 2:
-        return _TOO_FEW
+    judged = judge_difference(both.assign(difference=difference))
+    if judged == TOO_FEW:
+        return TOO_FEW
     by_seed = (-difference).groupby(both["seed"]).mean().to_frame("log").assign(all="all")
     mean = mean_intervals(by_seed, ["all"], ["log"]).iloc[0]
     low, middle, high = np.exp(mean[["log_low", "log", "log_high"]].astype(float))
-    return f"{middle:.2f} ({low:.2f} to {high:.2f}) times the epochs of `all`", verdict
+    return f"{middle:.2f} ({low:.2f} to {high:.2f}) times the epochs of `all`", judged[1]
 
 
 def _fewer(rows):
     both = figure5.paired(rows, "most", "all", "trained_parameters")
     if both.empty:
-        return _TOO_FEW
+        return TOO_FEW
     share = both["first"] / both["second"]
     text = f"{share.max():.1%} of those of `all`"
     return text, HOLDS if (share < 1).all() else NOT
@@ -189,7 +187,7 @@ def _disparity(rows):
     before = summary[summary["method"] == "none"].set_index(["distortion", "layer"])["disparity"]
     tuned = summary[summary["method"] != "none"]
     if tuned.empty or before.empty or lower.empty or (tuned["seeds"] < 2).any():
-        return _TOO_FEW
+        return TOO_FEW
     base = before.reindex(pd.MultiIndex.from_frame(tuned[["distortion", "layer"]])).to_numpy()
     falls = tuned["disparity_high"].to_numpy() < base
     text = "; ".join(

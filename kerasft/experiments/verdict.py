@@ -1,19 +1,23 @@
+from kerasft.experiments.common_cells import common_cells
 from kerasft.experiments.summary import mean_intervals, with_interval
 
 HOLDS, PARTLY, NOT, OPEN = "holds", "holds partly", "does not hold", "cannot be judged"
+
+# What is said where runs do not suffice.
+TOO_FEW = ("too few runs", OPEN)
 
 
 def judge_difference(rows, margin=0.0, distortions=()):
     """Whether a paired difference is over 0, from all cells of an experiment.
 
-    The mean over cells is taken for each seed, over cells that all seeds
-    have; the seeds are the repetitions.
+    The mean over cells is taken for each seed, over `common_cells`; the seeds
+    are the repetitions.
 
     Args:
         rows: `pandas.DataFrame`, a row for each cell (`distortion`, `size`)
             and `seed`, with the `difference`.
         margin: How far below 0 still counts as not below.
-        distortions: Those that must have a cell that all seeds have.
+        distortions: Those that must have a cell among these.
 
     Returns:
         `(text, verdict)`. The claim holds where the interval of the mean is
@@ -24,11 +28,9 @@ def judge_difference(rows, margin=0.0, distortions=()):
         sides (partly).
     """
     cell = ["distortion", "size"]
-    seeds = rows["seed"].nunique()
-    everywhere = rows.groupby(cell)["seed"].transform("nunique") == seeds
-    rows = rows[everywhere]
-    if rows.empty or seeds < 2 or not set(distortions) <= set(rows["distortion"]):
-        return "too few runs", OPEN
+    rows = common_cells(rows)
+    if rows["seed"].nunique() < 2 or not set(distortions) <= set(rows["distortion"]):
+        return TOO_FEW
     by_seed = rows.groupby("seed", as_index=False)["difference"].mean().assign(all="all")
     mean = mean_intervals(by_seed, ["all"], ["difference"]).iloc[0]
     cells = mean_intervals(rows, cell, ["difference"])

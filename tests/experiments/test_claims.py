@@ -131,6 +131,16 @@ def test_epochs_are_compared_by_their_ratio(tmp_path, most, verdict):
     assert ours.startswith(f"{middle:.2f} (")
 
 
+def test_a_seed_that_has_been_begun_changes_no_epochs(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7)
+    chosen = rows["method"] == "most"
+    rows.loc[chosen, "best_epoch"] = 5 + rows.loc[chosen, "seed"]
+    whole = _verdict(tmp_path, rows, "converges faster")
+    begun = rows[(rows["seed"] == 0) & (rows["distortion"] == "blur:1") & (rows["size"] == 100)]
+    more = pd.concat([rows, begun.assign(seed=3, best_epoch=80)])
+    assert _verdict(tmp_path, more, "converges faster") == whole
+
+
 def _rankings(agree):
     """Rankings of 40 filters by two distortions; the votes agree or are at random."""
     generator = np.random.default_rng(0)

@@ -41,8 +41,11 @@ def _rows(cells):
         ([(-0.004, -0.005, -0.006)], 0, NOT),
         ([(-0.004, -0.005, -0.006)], 0.01, HOLDS),
         ([(-0.02, -0.021, -0.022)], 0.01, NOT),
-        # A cell that only one seed has does not count.
+        # A cell that only one seed has does not count, nor does that seed count alone.
         ([(0.03, 0.03, 0.03), (0.5, None, None)], 0, HOLDS),
+        ([(0.03, 0.03), (0.5, None), (0.5, None), (0.5, None)], 0, HOLDS),
+        # Two seeds have no cell in common.
+        ([(0.03, None), (None, 0.03)], 0, OPEN),
     ],
 )
 def test_verdict(cells, margin, verdict):
@@ -55,6 +58,15 @@ def test_unfinished_cells_do_not_move_the_mean():
     more = pd.concat([whole, _rows([(0.5,)]).assign(size=7)])
     assert judge_difference(more) == judge_difference(whole)
     assert judge_difference(whole)[0].startswith("+2.1 (+1.9 to +2.3) points in the mean of 2 ")
+
+
+def test_a_seed_that_has_been_begun_does_not_take_the_place_of_all_cells():
+    whole = _rows([(0.03, 0.031, 0.032), (0.01, 0.011, 0.012), (-0.02, -0.02, -0.021)])
+    begun = pd.DataFrame([{"distortion": "blur:1", "size": 0, "seed": 3, "difference": 0.5}])
+    assert judge_difference(pd.concat([whole, begun])) == judge_difference(whole)
+    # Nor do two of three.
+    begun = pd.concat([begun, begun.assign(size=1)])
+    assert judge_difference(pd.concat([whole, begun])) == judge_difference(whole)
 
 
 def test_every_distortion_needs_a_finished_cell():
