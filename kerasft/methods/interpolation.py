@@ -33,18 +33,27 @@ def interpolate(before, after, images, labels, kept=None):
         The `keras.Model` of `SHARES`, with `kept` of `FINER_SHARES`, with the
         highest accuracy; of equals the one nearest to `before`.
 
+    Raises:
+        ValueError: `before` gives NaN.
+
     Reference:
         M. Wortsman et al., *Robust fine-tuning of zero-shot models*, CVPR 2022
         (arXiv 2109.01903).
     """
     ends = before.get_weights(), after.get_weights()
-    model, candidates = copy_model(before), []
+    # Twice, as in `nothing`, to be of the class of `before`.
+    model, candidates = copy_model(copy_model(before), give_back=True), []
     least = None if kept is None else _correct(before, *kept) - ALLOWED_LOSS * len(kept[1])
     for share in SHARES if kept is None else FINER_SHARES:
         weights = [_between(*pair, share) for pair in zip(*ends, strict=True)]
         model.set_weights(weights)
-        if least is None or _correct(model, *kept) >= least:
-            candidates.append((_correct(model, images, labels), weights))
+        try:
+            if least is None or _correct(model, *kept) >= least:
+                candidates.append((_correct(model, images, labels), weights))
+        except ValueError:
+            # NaN comes out where the training diverged; the model before gives numbers.
+            if share == 0:
+                raise
     # Of equals the first.
     model.set_weights(max(candidates, key=lambda candidate: candidate[0])[1])
     return model

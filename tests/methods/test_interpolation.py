@@ -57,6 +57,40 @@ def test_interpolation_goes_no_further_than_kept_images_allow(lost, after, expec
     assert model.get_weights()[1][1] == 2 * expected
 
 
+def test_interpolation_keeps_the_model_before_a_training_that_diverged():
+    before, after = two_ends()
+    images, labels = np.full((4, 1), 100, "float32"), np.ones(4, int)
+    after.set_weights([np.full_like(weight, np.nan) for weight in after.get_weights()])
+    for kept in (None, (images, labels)):
+        model = interpolate(before, after, images, labels, kept)
+        np.testing.assert_array_equal(model.get_weights()[1], before.get_weights()[1])
+    with pytest.raises(ValueError, match="Received: NaN"):
+        interpolate(after, before, images, labels)
+
+
+class Own(keras.Model):
+    """Has a constructor of its own, so that a copy only stands in for it."""
+
+    def __init__(self, outputs, **arguments):
+        inputs = keras.Input((1,))
+        super().__init__(inputs, keras.layers.Dense(outputs, name="dense")(inputs), **arguments)
+        self.outputs_of_dense = outputs
+
+    def get_config(self):
+        return {"outputs": self.outputs_of_dense, "name": self.name}
+
+
+def test_interpolation_gives_a_model_of_the_class_of_its_ends():
+    before, after = Own(2, name="own"), Own(2, name="own")
+    for end, like in zip((before, after), two_ends(), strict=True):
+        end.set_weights(like.get_weights())
+    # Half of the way says 1 to what is over 0.
+    images = np.asarray([[-0.5], [0.5]], "float32")
+    model = interpolate(before, after, images, np.asarray([0, 1]))
+    assert type(model) is Own
+    np.testing.assert_array_equal(model.get_weights()[1], [1, 1])
+
+
 def test_interpolation_leaves_both_ends_as_they_are():
     ends = two_ends()
     before = [[w.tobytes() for w in end.get_weights()] for end in ends]
