@@ -174,7 +174,7 @@ def evaluate(**options):
 @click.option(
     "--search-learning-rate",
     is_flag=True,
-    help="Find each method's learning rate on the validation images.",
+    help="Find the learning rate of each method that needs labels, on the validation images.",
 )
 @layers_option
 @image_options

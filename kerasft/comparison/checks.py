@@ -237,6 +237,11 @@ def _check_together(images, settings):
             f"Expected {available} clean images for paired=True, one for each distorted image. "
             f"Received: {'none' if images.clean is None else len(images.clean)}."
         )
-    for others in (images.test_images, images.validation_images, images.clean):
+    for others in (
+        images.test_images,
+        images.validation_images,
+        images.clean,
+        images.clean_test_images,
+    ):
         if others is not None:
             validate_ranges((images.distorted, None), (others, None))

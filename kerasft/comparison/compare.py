@@ -87,9 +87,9 @@ def compare(
         seeds: Number of repetitions; seeds are 0, 1, ….
         layers: Names of the convolutions that are tuned or selected from.
             Default: every `Conv2D`.
-        learning_rate: Of Adam; or `"search"`: each method uses the one that
-            `kerasft.methods.find_learning_rate` finds for it on the
-            validation images.
+        learning_rate: Of Adam; or `"search"`: each method that needs labels
+            uses the one that `kerasft.methods.find_learning_rate` finds for it
+            on the validation images, others Adam's standard.
         epochs: At most this many epochs.
         patience: Epochs without improvement before stopping.
         batch_size: Images in a step.

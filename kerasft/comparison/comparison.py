@@ -66,11 +66,14 @@ class Comparison:
             path: A path that ends in `.keras`; an existing file is replaced.
 
         Raises:
-            ValueError: Another ending, or as `best_model`.
+            ValueError: Another ending, a folder that does not exist, or as
+                `best_model`.
         """
         path = pathlib.Path(path)
         if path.suffix != ".keras":
             raise ValueError(f"Expected a path that ends in .keras. Received: {path}.")
+        if not path.parent.is_dir():
+            raise ValueError(f"Expected a path in a folder that exists. Received: {path}.")
         model = self.best_model()
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             file = pathlib.Path(folder, path.name)

@@ -129,8 +129,8 @@ def _measure(method, draw, images, settings, seed):
         start = time.perf_counter()
         if learning_rate == "search":
             learning_rate = problem.learning_rate
-            # There is nothing to search by without labels.
-            if problem.validation is not None:
+            # Others would be tuned by labels that they are booked as not needing.
+            if method.needs_labels:
                 learning_rate = find_learning_rate(method, problem, seed)
         outcome = apply_method(method, problem, learning_rate, seed)
         seconds = time.perf_counter() - start

@@ -80,14 +80,14 @@ def failing(name, error):
     return Method(name, apply, needs_labels=False, reason_against=lambda problem: None)
 
 
-def right_at_one_rate(name, rate):
+def right_at_one_rate(name, rate, needs_labels=True):
     """A method that turns the channels back only with one learning rate."""
 
     def apply(problem, seed):
         kernel = TURN if problem.learning_rate == rate else KEEP
         return Outcome(_with_kernel(problem, kernel), trained_parameters=9, epochs=1)
 
-    return Method(name, apply, needs_labels=True, reason_against=lambda problem: None)
+    return Method(name, apply, needs_labels, reason_against=lambda problem: None)
 
 
 def random_kernel(name):

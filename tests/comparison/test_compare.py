@@ -181,11 +181,15 @@ def test_learning_rates(compare):
     assert set(given["learning_rate"]) == {3e-4}
     assert set(given["distorted_accuracy"]) == {0.6}
     assert set(compare(method).runs["distorted_accuracy"]) == {0.4}
-    searched = compare(method, fake("nothing"), learning_rate="search")
+    free = fake_methods.right_at_one_rate("free", 3e-4, needs_labels=False)
+    searched = compare(method, free, fake("nothing"), learning_rate="search")
     runs = searched.runs.groupby("method")
     assert set(runs.get_group("picky")["learning_rate"]) == {3e-4}
     assert set(runs.get_group("picky")["distorted_accuracy"]) == {0.6}
     assert runs.get_group("nothing")["learning_rate"].isna().all()
+    # A rate that labels chose would not be without them.
+    assert set(runs.get_group("free")["learning_rate"]) == {1e-3}
+    assert set(runs.get_group("free")["labels_needed"]) == {0}
     assert searched.best == "picky"
     # The model of the best is made with the rate that was found.
     test = fake_methods.images(50, 0.6, seed=1)
@@ -207,6 +211,8 @@ def test_the_best_model_is_that_of_its_best_seed_and_can_be_saved(compare, sets,
     assert [file.name for file in tmp_path.iterdir()] == ["best.keras"]
     with pytest.raises(ValueError, match=r"ends in \.keras"):
         comparison.save_best(tmp_path / "best.h5")
+    with pytest.raises(ValueError, match="in a folder that exists"):
+        comparison.save_best(tmp_path / "none" / "best.keras")
 
 
 def test_any_number_of_jobs_gives_the_same(compare):

@@ -184,6 +184,10 @@ LABELS = np.zeros(10, int)
         ({"paired": True, "clean": _pixels()}, "Received: 10"),
         ({"clean_test": (_pixels() + 1, LABELS - 1)}, "from 0 to 2"),
         ({"clean": _pixels() + 255, "distorted": (_pixels() + 1, LABELS)}, "value range"),
+        (
+            {"clean_test": (_pixels() + 1, LABELS), "distorted": (_pixels() + 255, LABELS)},
+            "value range",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_any_work(compare, sets, tmp_path, changes, message):
