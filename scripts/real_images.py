@@ -17,16 +17,21 @@ were in the network's own training set, so its clean accuracy is too high here.
 
 Folders of distorted images and all outputs go to --work. A run whose row is in
 the results file is not repeated, so a stopped script goes on where it stopped.
+Rows of another network or of other images, and those that do not say which
+theirs are, are refused: give another --results.
 """
 
 import argparse
+import hashlib
 import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pandas as pd
 
+from kerasft.comparison.model_digest import model_digest
 from kerasft.datasets import (
     list_image_folder,
     load_image_folder,
@@ -34,6 +39,8 @@ from kerasft.datasets import (
     stratified_split,
 )
 from kerasft.distortions import AdditiveWhiteGaussianNoise
+from kerasft.experiments import provenance
+from kerasft.experiments.results_file import ResultsFile
 from kerasft.files import write_whole
 from kerasft.statistics import mean_interval
 
@@ -50,12 +57,47 @@ def main():
     parser.add_argument("--results", default="docs/results", type=pathlib.Path)
     parser.add_argument("--seeds", default=3, type=int)
     args = parser.parse_args()
-    args.results.mkdir(parents=True, exist_ok=True)
+    if args.case == "resnet8" and args.lossless is None:
+        parser.error("resnet8 needs --lossless cifar10-lossless-4000.npz")
+    tested = args.data / "test" if args.case == "photographs" else args.lossless
+    digests = {
+        "model_sha256": model_digest(keras.saving.load_model(args.model, compile=False)),
+        "images_sha256": images_digest([args.data / "train", tested]),
+    }
+    file = ResultsFile(args.results / f"{args.case}.csv")
+    check_digests(file, digests)
+    # Of their own for other images.
+    args.work = args.work / args.case / digests["images_sha256"]
     runs = _photographs(args) if args.case == "photographs" else _resnet8(args)
-    file = args.results / f"{args.case}.csv"
     for key, options in runs:
-        _run(file, args, key, options)
+        _run(file, args, key, options, digests)
     _summarise(file)
+
+
+def images_digest(sources):
+    """What tells these folders and files of images from others, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for source in sources:
+        for path in list_image_folder(source)[1] if source.is_dir() else [""]:
+            content = hashlib.sha256((source / path).read_bytes()).hexdigest()
+            digest.update(f"{path} {content}\n".encode())
+        digest.update(b"\n")
+    return digest.hexdigest()[:16]
+
+
+def check_digests(file, digests):
+    """Refuse a file with rows of another network or of other images."""
+    rows = file.read()
+    if rows is None:
+        return
+    for name, digest in digests.items():
+        others = sorted(set(rows.get(name, [""])) - {digest})
+        if others:
+            received = f"those of {others[0]!r}" if others[0] else "rows that do not say theirs"
+            raise ValueError(
+                f"Expected results with {name} = {digest} in {file.path}. Received: {received}; "
+                "give another --results."
+            )
 
 
 def _photographs(args):
@@ -64,13 +106,13 @@ def _photographs(args):
     _, paths, labels = list_image_folder(train)
     learned, validation = stratified_split(labels, len(labels) // 5, seed=0)
     labels = np.asarray(labels)
-    noisy_test = args.work / "photographs" / "test"
+    noisy_test = args.work / "test"
     _distort(test, list_image_folder(test)[1], noisy_test, seed=1000)
     for seed in range(args.seeds):
         folders = {}
         for name, pool, size in (("train", learned, 500), ("validation", validation, 1000)):
             drawn = pool[stratified_split(labels[pool], size, seed)[1]]
-            folders[name] = args.work / "photographs" / f"{name}-{seed}"
+            folders[name] = args.work / f"{name}-{seed}"
             _distort(train, [paths[i] for i in drawn], folders[name], seed=seed)
         common = {
             "clean": train,
@@ -87,12 +129,10 @@ def _photographs(args):
 
 def _resnet8(args):
     """Yield each run's key and its options of `kerasft robustify`."""
-    if args.lossless is None:
-        raise SystemExit("resnet8 needs --lossless cifar10-lossless-4000.npz")
     names, jpeg_paths, _ = list_image_folder(args.data / "train")
     with np.load(args.lossless) as file:
         images, labels, jpeg = file["x"], file["y"].astype(int), file["jpeg_index"]
-    folder = args.work / "resnet8"
+    folder = args.work
     jpegs = load_image_folder(args.data / "train", paths=[jpeg_paths[i] for i in jpeg]).images
     for seed in range(args.seeds):
         rest, train = stratified_split(labels, 500, seed)
@@ -132,12 +172,13 @@ def _distort(source, paths, target, seed):
     partial.rename(target)
 
 
-def _run(file, args, key, options):
+def _run(file, args, key, options, digests):
     case, which, seed = key
-    done = pd.read_csv(file).to_dict("records") if file.exists() else []
-    if any((row["case"], row["which"], row["seed"]) == key for row in done):
+    done = file.read()
+    done = [] if done is None else done.to_dict("records")
+    if any((row["case"], row["which"], int(row["seed"])) == key for row in done):
         return
-    out = args.work / args.case / "out" / f"{case}-{which}-{seed}".replace(" ", "_")
+    out = args.work / "out" / f"{case}-{which}-{seed}".replace(" ", "_")
     arguments = [f"--{name}={value}" for name, value in options.items()]
     subprocess.run(
         [sys.executable, "-m", "kerasft_cli", "robustify", str(args.model), *arguments]
@@ -157,21 +198,23 @@ def _run(file, args, key, options):
             for images in ("distorted", "clean")
             for moment in ("before", "after")
         },
+        **digests,
+        **provenance(),
     }
-    write_whole(file, pd.DataFrame([*done, row]).to_csv(index=False).encode())
+    file.write(pd.DataFrame([*done, row]))
 
 
 def _summarise(file):
     """Write means and 95% intervals over the seeds beside the results file."""
     rows = []
-    for (case, which), group in pd.read_csv(file).groupby(["case", "which"], sort=False):
+    for (case, which), group in file.table().groupby(["case", "which"], sort=False):
         row = {"case": case, "which": which, "seeds": len(group)}
         for column in ("distorted_before", "distorted_after", "clean_before", "clean_after"):
             mean, low, high = mean_interval(group[column])
             row |= {column: mean, f"{column}_low": low, f"{column}_high": high}
         rows.append(row)
     summary = pd.DataFrame(rows).round(5)
-    write_whole(file.with_suffix(".summary.csv"), summary.to_csv(index=False).encode())
+    write_whole(file.path.with_suffix(".summary.csv"), summary.to_csv(index=False).encode())
     print(summary.to_string(index=False))
 
 
