@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 
 from kerasft.backend import predict_without_slow_jit
@@ -17,7 +18,7 @@ def find_learning_rate(method, problem, seed, rates=(1e-4, 3e-4, 1e-3, 3e-3)):
     Args:
         method: A `Method`.
         problem: A `Problem`.
-        seed: Seed of all runs.
+        seed: Seed of all runs, and of Keras before each of them.
         rates: Learning rates to try, over 0.
 
     Returns:
@@ -45,6 +46,8 @@ def find_learning_rate(method, problem, seed, rates=(1e-4, 3e-4, 1e-3, 3e-3)):
         return problem.learning_rate
     scores = {}
     for rate in rates:
+        # For methods that do not seed themselves.
+        keras.utils.set_random_seed(seed)
         try:
             outcome = method.apply(dataclasses.replace(problem, learning_rate=rate), seed)
         except ValueError as error:

@@ -1,6 +1,7 @@
 """The learning rate is chosen by validation images alone, the same way for all methods."""
 
 import dataclasses
+import random
 
 import keras
 import numpy as np
@@ -80,6 +81,18 @@ def test_every_rate_is_tried_with_everything_else_the_same(small):
         assert dataclasses.replace(problem, learning_rate=0.5) == small
 
 
+def test_every_rate_is_tried_with_the_same_random_numbers(small):
+    drawn = []
+    working = method_of({0.1: [0, 0, 0], 0.2: [0, 0, 0]})
+
+    def apply(problem, seed):
+        drawn.append(random.random())
+        return working.apply(problem, seed)
+
+    find_learning_rate(dataclasses.replace(working, apply=apply), small, 7, rates=(0.1, 0.2))
+    assert drawn[0] == drawn[1]
+
+
 def test_a_method_that_trains_nothing_keeps_the_rate(problem):
     for name in ("nothing", "batch norm"):
         assert find_learning_rate(METHODS[name], problem, 0) == problem.learning_rate
@@ -99,3 +112,8 @@ def test_bad_rates(small, rates):
 def test_a_rate_with_which_something_is_learned_wins(problem):
     short = dataclasses.replace(problem, epochs=2)
     assert find_learning_rate(METHODS["first layers"], short, 0, rates=(1e-7, 1e-2)) == 1e-2
+
+
+def test_a_rate_with_which_a_method_of_the_package_diverges_does_not_win(short):
+    small, method = dataclasses.replace(short, layers=("conv1",)), METHODS["gradient"]
+    assert find_learning_rate(method, small, 0, rates=(1e30, 1e-3)) == 1e-3
