@@ -152,8 +152,10 @@ def _run_one(function, configuration, path):
     """One run, in whatever process or machine."""
     limit_threads()
     rows = function(configuration)
-    # What one run leaves behind must not slow the next.
-    keras.utils.clear_session(free_memory=True)
+    # What one run leaves behind must not slow the next. In the caller's own process that
+    # forgets custom objects in scope too, and an empty scope gives them back when it ends.
+    with keras.saving.custom_object_scope({}):
+        keras.utils.clear_session(free_memory=True)
     content = {"configuration": configuration, "rows": rows, "provenance": provenance()}
     write_whole(path, json.dumps(content).encode())
 

@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import io
 import pathlib
 
@@ -33,8 +34,8 @@ class ResultsFile:
             `pandas.DataFrame` or `None`.
 
         Raises:
-            ValueError: Not a table, a last line that is cut off, or a run
-                that has lost rows.
+            ValueError: Not a table, a line that is cut off, or a run that has
+                lost rows.
         """
         if not self.path.exists():
             return None
@@ -53,11 +54,14 @@ class ResultsFile:
             raise ValueError(
                 f"Expected a table of results in {self.path}. Received: {error}."
             ) from error
-        if not isinstance(rows.index, pd.RangeIndex):
-            raise ValueError(
-                f"Expected as many fields in each line of {self.path} as in the first. Received: "
-                "more."
-            )
+        # pandas fills lines with too few fields, and takes one too many for an index.
+        lines = csv.reader(io.StringIO(content.decode(), newline=""))
+        for line in lines:
+            if line and len(line) != rows.shape[1]:
+                raise ValueError(
+                    f"Expected {rows.shape[1]} fields in each line of {self.path}, as in the "
+                    f"first. Received: {len(line)} in line {lines.line_num}."
+                )
         if "run" in rows:
             counts = rows["run"].value_counts()
             short = counts.index[counts < counts.max()]

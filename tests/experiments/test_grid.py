@@ -10,6 +10,7 @@ import signal
 
 import grid_functions
 import joblib
+import keras
 import pandas as pd
 import pytest
 
@@ -140,6 +141,12 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"x.csv", ".x.csv.settings"}
 
 
+def test_what_is_in_scope_stays_there(tmp_path):
+    with keras.saving.custom_object_scope({"Mine": ResultsFile}):
+        _run(grid_functions.square, tmp_path / "x.csv", NUMBERS[:2])
+        assert keras.saving.get_registered_object("Mine") is ResultsFile
+
+
 def test_runs_that_others_left_are_taken_only_with_the_same_settings(tmp_path):
     path = tmp_path / "x.csv"
     table = _run(grid_functions.square, path)
@@ -204,6 +211,7 @@ def _writes_nowhere(function, configuration, path):
     ("damage", "message"),
     [
         (lambda text: text[:-4], "cut off; remove all rows of run '[0-9a-f]{12}'"),
+        (lambda text: text.rpartition(",")[0] + "\n", r"Expected 10 fields .* 9 in line 7"),
         (
             lambda text: text.replace("0123456789012345", "f" * 16),
             "model_sha256 = 0123456789012345",
