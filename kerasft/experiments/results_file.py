@@ -56,11 +56,11 @@ class ResultsFile:
             ) from error
         # pandas fills lines with too few fields, and takes one too many for an index.
         lines = csv.reader(io.StringIO(content.decode(), newline=""))
-        for line in lines:
-            if line and len(line) != rows.shape[1]:
+        for fields in lines:
+            if fields and len(fields) != rows.shape[1]:
                 raise ValueError(
                     f"Expected {rows.shape[1]} fields in each line of {self.path}, as in the "
-                    f"first. Received: {len(line)} in line {lines.line_num}."
+                    f"first. Received: {len(fields)} in line {lines.line_num}."
                 )
         if "run" in rows:
             counts = rows["run"].value_counts()
