@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from kerasft.layer_lookup import find_layer, named_layers
-from kerasft.susceptibility.batches import to_numpy
 from kerasft.susceptibility.model_input import validate_model_input
 from kerasft.susceptibility.ranking import FilterRanking
+from kerasft.susceptibility.value_ranges import peak, two_ranges
 
 
 def validate_settings(epochs, patience, batch_size, seed):
@@ -165,15 +165,7 @@ def validate_ranges(train, validation):
     """
     if not (isinstance(train, tuple) and isinstance(validation, tuple)):
         return
-    peaks = [
-        max(_peak(to_numpy(x)) for x in keras.tree.flatten(data[0])) for data in (train, validation)
-    ]
-    if 0 < min(peaks) <= 1 and max(peaks) > 10:
-        raise ValueError(
-            "Expected images over the same value range in train and validation. Received: values "
-            f"up to {peaks[0]:g} and up to {peaks[1]:g}."
-        )
-
-
-def _peak(x):
-    return max(float(x.max()), -float(x.min()))
+    peaks = [peak(data[0]) for data in (train, validation)]
+    error = two_ranges(peaks, "train and validation images")
+    if error is not None:
+        raise error

@@ -1,9 +1,12 @@
 """Streams of clean and distorted batches, whatever they come from."""
 
+import functools
+
 import keras
 import numpy as np
 
 from kerasft.distortions import takes_first_index
+from kerasft.distortions.pixels import complaints_heard_by
 from kerasft.susceptibility.batches import (
     count_rows,
     is_arrays,
@@ -13,8 +16,12 @@ from kerasft.susceptibility.batches import (
     to_numpy,
 )
 from kerasft.susceptibility.model_input import validate_model_input, validate_numbers
+from kerasft.susceptibility.value_ranges import ValueRanges
 
 _ORDER_SEED = 0
+
+# So many pairs that look as if from two ranges are not a dark beginning; more would fill memory.
+_MOST_HELD_BACK = 256
 
 
 def count_batches(model, clean, distorted, batch_size):
@@ -76,6 +83,9 @@ def random_order(clean, distorted):
 def stream_pairs(clean, distorted, batch_size, order=None):
     """Stream batches of pairs.
 
+    Pairs that look as if over 0–1 beside 0–255 are held back until a brighter
+    image shows that they were only dark.
+
     Args:
         clean: Arrays (or a structure of arrays, for models with several
             inputs), or an iterable of batches: `tf.data.Dataset`,
@@ -99,17 +109,26 @@ def stream_pairs(clean, distorted, batch_size, order=None):
     """
     for data in (clean, distorted):
         refuse_endless(data)
+    ranges = ValueRanges(clean, distorted)
     batches = stream_batches(clean, batch_size, order)
     if _is_function(distorted):
-        pairs = _distort(batches, distorted, order)
+        pairs = _distort(batches, distorted, ranges.hear, order)
     else:
         pairs = _zip(batches, stream_batches(distorted, batch_size, order))
-    peaks = None
-    for clean_batch, distorted_batch in pairs:
-        _validate(clean_batch, distorted_batch)
-        peaks = _validate_range(peaks, clean_batch, distorted_batch)
-        yield clean_batch, distorted_batch
-    if peaks is None:
+    held_back, doubt, is_empty = [], None, True
+    for pair in pairs:
+        is_empty = False
+        _validate(*pair)
+        doubt = ranges.doubt(*pair)
+        held_back.append(pair)
+        if doubt is None:
+            yield from held_back
+            held_back = []
+        elif len(held_back) * batch_size >= _MOST_HELD_BACK:
+            break
+    if doubt is not None:
+        raise doubt
+    if is_empty:
         raise ValueError("Expected at least one pair of images. Received: none.")
 
 
@@ -118,28 +137,33 @@ def _is_function(data):
     return callable(data) and not (hasattr(data, "__iter__") or hasattr(data, "__getitem__"))
 
 
-def _distort(batches, distortion, order=None):
+def _distort(batches, distortion, hear, order):
     takes_index = takes_first_index(distortion)
     index = 0
     for batch in batches:
         size = len(keras.tree.flatten(batch)[0])
         if takes_index and order is not None:
-            distorted = _distort_each(batch, distortion, order[index : index + size])
+            distorted = _distort_each(batch, distortion, hear, order[index : index + size])
         else:
-            # A copy: a function that works in place must not change the clean images.
-            copy = keras.tree.map_structure(np.array, batch)
-            distorted = distortion(copy, first_index=index) if takes_index else distortion(copy)
-        yield batch, keras.tree.map_structure(to_numpy, distorted)
+            where = {"first_index": index} if takes_index else {}
+            distorted = _distort_batch(batch, distortion, hear, **where)
+        yield batch, distorted
         index += size
 
 
-def _distort_each(batch, distortion, rows):
+def _distort_batch(batch, distortion, hear, **where):
+    # A copy: a function that works in place must not change the clean images.
+    copy = keras.tree.map_structure(np.array, batch)
+    with complaints_heard_by(functools.partial(hear, batch)):
+        return keras.tree.map_structure(to_numpy, distortion(copy, **where))
+
+
+def _distort_each(batch, distortion, hear, rows):
     """Each image as its own row in the set is distorted, whatever its place in the batch."""
     images = []
     for place, row in enumerate(rows.tolist()):
         clean = keras.tree.map_structure(lambda x, i=place: x[i : i + 1], batch)
-        copy = keras.tree.map_structure(np.array, clean)
-        distorted = keras.tree.map_structure(to_numpy, distortion(copy, first_index=row))
+        distorted = _distort_batch(clean, distortion, hear, first_index=row)
         _validate(clean, distorted)
         images.append(distorted)
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *images)
@@ -178,18 +202,3 @@ def _validate(clean, distorted):
             raise ValueError(
                 f"Expected finite pixels. Received: {name} images with NaN or infinity."
             )
-
-
-def _validate_range(peaks, clean, distorted):
-    """Compare the largest values so far; a batch alone may be black."""
-    peaks = [
-        max([so_far, *(float(np.max(np.abs(x))) for x in keras.tree.flatten(batch))])
-        for so_far, batch in zip(peaks or (0.0, 0.0), (clean, distorted), strict=True)
-    ]
-    # No distortion makes 0–1 images ten times brighter; 0–255 is.
-    if 0 < min(peaks) <= 1 and max(peaks) > 10:
-        raise ValueError(
-            "Expected clean and distorted images over the same value range. Received: "
-            f"values up to {peaks[0]:g} and up to {peaks[1]:g}."
-        )
-    return peaks

@@ -186,6 +186,73 @@ def test_dark_images_among_bright_ones_are_no_other_range(model):
     assert kerasft.rank_filters(model, clean, distorted, batch_size=1)["first"].pairs == 6
 
 
+NOISE = kerasft.AdditiveWhiteGaussianNoise(15)
+
+
+@pytest.fixture(scope="module")
+def dusk():
+    """Images that begin with three that are as good as black."""
+    result = images(8)
+    result[:3] = 0
+    result[:3, 0, 0, 0] = 1
+    return result
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 1}, {"confidence": 0.9}], ids=str)
+def test_dark_images_in_a_batch_of_their_own_are_no_other_range(model, agree, dusk, arguments):
+    agree(
+        kerasft.rank_filters(model, dusk, NOISE, **arguments),
+        kerasft.rank_filters(model, dusk, NOISE),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("stream", [np.asarray, Dataset], ids=["array", "dataset"])
+def test_a_dark_beginning_is_no_other_range(model, agree, dusk, stream, dtype):
+    clean = dusk.astype(dtype)
+    pairs = [(clean, NOISE), (stream(clean), NOISE), (stream(clean), stream(NOISE(clean)))]
+    expected, *found = (
+        kerasft.rank_filters(model, *pair, batch_size=n)
+        for pair, n in zip(pairs, (8, 1, 1), strict=True)
+    )
+    for ranking in found:
+        agree(ranking, expected)
+
+
+def test_images_that_a_function_makes_dark_are_no_other_range(model):
+    clean = images()
+    clean[0] = 0
+    clean[0, 4, 4] = 12
+    blur = kerasft.GaussianBlur(2)
+    assert blur(clean[:1]).max() < 1
+    assert kerasft.rank_filters(model, clean, blur, batch_size=1)["first"].pairs == 6
+
+
+@pytest.mark.parametrize("confidence", [None, 0.5])
+@pytest.mark.parametrize("stream", [np.asarray, Dataset], ids=["array", "dataset"])
+def test_distortion_of_another_range_is_refused_before_the_model_runs(
+    idle_model, stream, confidence
+):
+    with pytest.raises(ValueError, match=r"^Expected pixels from 0 to 255. .* as if from 0 to 1"):
+        kerasft.rank_filters(
+            idle_model, stream(images(value=0.5)), NOISE, batch_size=1, confidence=confidence
+        )
+
+
+def test_dark_images_that_a_function_made_itself_are_refused(idle_model):
+    with pytest.raises(ValueError, match="as if from 0 to 1"):
+        kerasft.rank_filters(idle_model, images(), lambda x: 255 * NOISE(x / 255), batch_size=1)
+
+
+def test_a_dataset_of_another_range_is_not_held_in_memory(idle_model, monkeypatch):
+    monkeypatch.setattr("kerasft.susceptibility.pairs._MOST_HELD_BACK", 8)
+    clean = Dataset(images(40, value=0.5))
+    clean.batches = iter(clean.batches)
+    with pytest.raises(ValueError, match="over the same value range"):
+        kerasft.rank_filters(idle_model, clean, Dataset(images(40)), batch_size=2)
+    assert len(list(clean.batches)) == 8
+
+
 @pytest.fixture(params=[np.nan, np.inf])
 def broken(model, request):
     """Filters 2 and 5 of the second convolution give NaN or infinity."""
