@@ -19,7 +19,8 @@ def sorted_distances(clean, distorted):
     """Mean absolute difference of the sorted values of each feature map.
 
     Args:
-        clean: `(images, values, filters)`, floating.
+        clean: `(images, values, filters)`, real numbers; what float32 does not
+            hold is taken as float64.
         distorted: The same shape.
 
     Returns:
@@ -32,7 +33,8 @@ def sorted_distances(clean, distorted):
     width = min(filters, max(1, _BLOCK_VALUES // values))
     # A list iterator: its `next` is safe to call from several threads.
     blocks = iter(list(itertools.product(range(images), range(0, filters, width))))
-    dtype = np.float64 if np.float64 in (clean.dtype, distorted.dtype) else np.float32
+    single = np.result_type(clean.dtype, distorted.dtype, np.float32) == np.float32
+    dtype = np.float32 if single else np.float64
 
     def work(_):
         # Memory that is used again: fresh pages would cost more than sorting.

@@ -5,6 +5,7 @@ import numpy as np
 import scipy.stats
 
 from kerasft.backend import lives_on_host
+from kerasft.susceptibility.model_input import validate_numbers
 from kerasft.susceptibility.sorted_distances import sorted_distances
 
 
@@ -33,7 +34,8 @@ def wasserstein_distances(clean, distorted, method="sorted"):
         tensors that stay where they are a float32 tensor.
 
     Raises:
-        ValueError: Different shapes, maps without values, unknown `method`.
+        ValueError: Different shapes, maps without values or of complex
+            numbers, unknown `method`.
 
     Example:
 
@@ -63,6 +65,7 @@ def wasserstein_distances(clean, distorted, method="sorted"):
             f"Received: {shape} and {other}."
         )
     validate_method(method)
+    validate_numbers((clean, distorted), "feature maps")
     if on_host:
         flat = (shape[0], math.prod(shape[1:-1]), shape[-1])
         distances_of = sorted_distances if method == "sorted" else _scipy_distances

@@ -135,6 +135,19 @@ def test_maps_that_have_no_distance_are_refused(shapes, method, message):
         wasserstein_distances(*(np.zeros(shape) for shape in shapes), method)
 
 
+@methods
+def test_complex_maps_are_refused(method):
+    maps = np.zeros((1, 2, 2, 1), "complex64")
+    with pytest.raises(ValueError, match=r"^Expected feature maps of numbers\. .* complex64"):
+        wasserstein_distances(maps, maps, method)
+
+
+@pytest.mark.parametrize("dtype", ["longdouble", "int64", "int32"])
+def test_wide_numbers_keep_double_precision(dtype):
+    clean = np.full((1, 2, 2, 1), 2**30, dtype)
+    np.testing.assert_array_equal(wasserstein_distances(clean, clean + 1), [[1]])
+
+
 def test_no_images_have_no_distances():
     assert wasserstein_distances(np.zeros((0, 2, 2, 3)), np.zeros((0, 2, 2, 3))).shape == (0, 3)
 
