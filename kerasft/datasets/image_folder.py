@@ -1,6 +1,7 @@
 """Image folders: `<folder>/<class>/*.jpg|png…`, the layout practitioners have."""
 
 import dataclasses
+import numbers
 import os
 import pathlib
 import warnings
@@ -149,10 +150,13 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
     >>> kerasft.datasets.load_image_folder(folder).images.shape
     (2, 8, 8, 3)
     """
-    if channels not in _MODES:
+    if not _is_whole(channels) or channels not in _MODES:
         raise ValueError(f"Expected channels to be one of {sorted(_MODES)}. Received: {channels}.")
-    if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
-        raise ValueError(f"Expected image_size as (height, width). Received: {image_size}.")
+    if image_size is not None and not _is_size(image_size):
+        raise ValueError(
+            "Expected image_size as (height, width), whole numbers of at least 1. "
+            f"Received: {image_size}."
+        )
     folder = pathlib.Path(folder)
     names, files, labels = list_image_folder(folder, classes)
     if paths is not None:
@@ -168,6 +172,14 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
 
     images = read_images(folder, files, channels, image_size)
     return ImageFolder(images, np.asarray(labels, "int64"), names, tuple(files))
+
+
+def _is_size(size):
+    return np.shape(size) == (2,) and all(_is_whole(side) and side >= 1 for side in size)
+
+
+def _is_whole(number):
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def read_images(folder, files, channels, image_size):

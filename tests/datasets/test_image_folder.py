@@ -330,8 +330,12 @@ def test_folder_that_holds_no_classes_of_images_is_refused(tmp_path, make, use):
     [
         ({"channels": 2}, r"channels to be one of \[1, 3, 4\]. Received: 2"),
         ({"channels": None}, r"channels to be one of \[1, 3, 4\]. Received: None"),
-        ({"image_size": (0, 8)}, r"image_size as \(height, width\). Received: \(0, 8\)"),
-        ({"image_size": (8,)}, r"image_size as \(height, width\). Received: \(8,\)"),
+        ({"image_size": (0, 8)}, r"image_size as \(height, width\).* Received: \(0, 8\)"),
+        ({"channels": [3]}, r"channels to be one of \[1, 3, 4\]. Received: \[3\]"),
+        ({"channels": True}, r"channels to be one of \[1, 3, 4\]. Received: True"),
+        ({"image_size": (8,)}, r"image_size as \(height, width\).* Received: \(8,\)"),
+        ({"image_size": 32}, r"image_size as \(height, width\).* Received: 32"),
+        ({"image_size": (32.0, 32.0)}, r"image_size .* whole numbers .* Received: \(32.0, 32.0\)"),
     ],
 )
 def test_size_and_channels_that_make_no_image_are_refused(folder, arguments, message):
