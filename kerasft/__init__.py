@@ -57,7 +57,7 @@ _MODULE_OF = {
     "shot_noise": "kerasft.distortions",
     "wasserstein_distances": "kerasft.susceptibility",
 }
-_MODULES = ("datasets", "distortions", "models")
+_MODULES = ("criteria", "datasets", "distortions", "methods", "models", "report")
 
 __all__ = [
     "PartiallyTrainableConv1D",

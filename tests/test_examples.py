@@ -22,6 +22,7 @@ import click
 import keras
 import numpy as np
 import pytest
+from old_objects import old_objects_are_not_searched  # noqa: F401, a fixture
 
 import kerasft
 import kerasft_cli.command
@@ -162,13 +163,23 @@ def test_wrong_command_is_noticed(monkeypatch):
         _parse(["robustify", "model.keras", "--clear", "photos"], monkeypatch)
 
 
+ROOMS = ("criteria", "datasets", "distortions", "methods", "models", "report")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_need_no_import_of_their_own(room):
+    # By way of the function, as another test may have imported the room.
+    assert kerasft.__getattr__(room).__name__ == f"kerasft.{room}"
+    assert room in kerasft.__all__
+
+
 def test_all_public_names_are_on_the_api_page():
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     names = {f"kerasft.{name}" for name in kerasft.__all__}
     for room in ("datasets", "models"):
         names |= {f"kerasft.{room}.{name}" for name in getattr(kerasft, room).__all__}
     # Rooms are shown by what is in them.
-    names -= {"kerasft.__version__", "kerasft.datasets", "kerasft.distortions", "kerasft.models"}
+    names -= {"kerasft.__version__", *(f"kerasft.{room}" for room in ROOMS)}
     assert sorted(re.findall(r"heading: (\S+)", text)) == sorted(names)
 
 

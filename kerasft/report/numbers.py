@@ -1,6 +1,6 @@
 """Numbers as a reader wants them."""
 
-from scipy.stats import binomtest
+from kerasft.statistics import proportion_interval
 
 
 def percent(fraction):
@@ -42,9 +42,7 @@ def moved(before, after):
 
 def wilson(fraction, count):
     """95% Wilson interval `(low, high)` of `fraction` of `count` images."""
-    hits = round(fraction * count)
-    interval = binomtest(hits, int(count)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    return proportion_interval(round(fraction * count), count)
 
 
 def _points(before, after):

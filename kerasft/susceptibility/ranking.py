@@ -218,7 +218,8 @@ class FilterRanking(Mapping):
             path: The file.
 
         Returns:
-            A `FilterRanking`, equal to the one saved.
+            A `FilterRanking`, equal to the one saved but for kept distances,
+            which are not in the file.
 
         Raises:
             FileNotFoundError: No such file.
