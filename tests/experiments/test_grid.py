@@ -1,18 +1,20 @@
 """A grid of runs goes on where it was stopped and never loses or mixes results."""
 
 import contextlib
+import gc
 import json
-import multiprocessing
 import os
 import pathlib
 import random
 import signal
+import time
 
 import grid_functions
 import joblib
 import keras
 import pandas as pd
 import pytest
+from forkserver import forkserver
 
 from kerasft.experiments import grid, run_grid
 from kerasft.experiments.grid import run_key
@@ -88,39 +90,49 @@ def _without_provenance(path):
 KILLED_GRID = [{"number": number} for number in range(60)]
 
 
-def _run_to_be_killed(path, jobs):
+def _run_to_be_killed(path, jobs, backend):
     # A session of its own, so that its workers can be killed with it. Nobody hears it.
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    with joblib.parallel_config(n_jobs=jobs):
-        _run(grid_functions.two_rows, path, KILLED_GRID)
+    gc.freeze()
+    # So that a kill may meet it.
+    grid._INTERVAL = 0.03
+    with joblib.parallel_config(backend, n_jobs=jobs):
+        _run(grid_functions.slow_two_rows, path, KILLED_GRID)
 
 
-def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
+def _start(context, path, jobs, backend):
+    process = context.Process(target=_run_to_be_killed, args=(path, jobs, backend))
+    process.start()
+    return process
+
+
+def test_twenty_kills_at_random_moments_lose_nothing(tmp_path):
     _run(grid_functions.two_rows, tmp_path / "whole.csv", KILLED_GRID)
     path = tmp_path / "killed.csv"
-    # Processes forked from one that has imported Keras start at once.
-    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kerasft.experiments", "grid_functions", __name__])
-    generator = random.Random(0)
-    kills, rows = 0, 0
+    context, generator = forkserver(), random.Random(0)
+    # The workers of the first outlive it and go on writing; they import TensorFlow before.
+    first = _start(context, path, 2, "loky")
+    while first.is_alive() and not path.exists():
+        time.sleep(0.005)
+    first.join(generator.uniform(0, 0.4))
+    assert first.is_alive()
+    first.kill()
+    first.join()
+    kills, rows = 1, 0
     while kills < 20:
-        jobs = 2 if kills % 5 == 4 else 1
-        process = context.Process(target=_run_to_be_killed, args=(path, jobs))
-        process.start()
-        process.join(generator.uniform(0, 0.4) if jobs == 1 else generator.uniform(3, 6))
+        # At times with workers that are forked.
+        process = _start(context, path, 1 + (kills % 5 == 4), "multiprocessing")
+        process.join(generator.uniform(0, 0.4))
         if not process.is_alive():
             # It came to its end: begin again.
             path.unlink()
             rows = 0
             continue
         kills += 1
-        if kills % 10:
-            # The workers with it, as when a machine stops; every other time that
-            # there are workers they outlive it and go on writing.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        # The workers with it, as when a machine stops.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.join()
         if path.exists():
@@ -130,6 +142,9 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
             rows = len(table)
     _run(grid_functions.two_rows, path, KILLED_GRID)
     assert _without_provenance(path) == _without_provenance(tmp_path / "whole.csv")
+    # They have nothing more to do, but would wait for it for minutes.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(first.pid, signal.SIGKILL)
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
@@ -174,8 +189,9 @@ def test_a_failed_write_is_told_and_loses_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ResultsFile, "write", full_disk)
+    monkeypatch.setattr(grid, "_INTERVAL", 0.01)
     with pytest.raises(OSError, match="No space left"):
-        _run(grid_functions.slow_square, path, KILLED_GRID[:20])
+        _run(grid_functions.slow_square, path, KILLED_GRID[:6])
     assert failures
     assert not path.exists()
     monkeypatch.setattr(ResultsFile, "write", write)
@@ -207,6 +223,17 @@ def _writes_nowhere(function, configuration, path):
     """A worker that does not see the folder."""
 
 
+UNDAMAGED_GRID = [{"number": number} for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory):
+    """The text of a file of results."""
+    path = tmp_path_factory.mktemp("undamaged") / "x.csv"
+    _run(grid_functions.square, path, UNDAMAGED_GRID)
+    return path.read_text()
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -222,14 +249,12 @@ def _writes_nowhere(function, configuration, path):
         (lambda text: "", "which is empty"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_refused_and_kept(tmp_path, damage, message):
+def test_a_damaged_or_foreign_file_is_refused_and_kept(tmp_path, undamaged, damage, message):
     path = tmp_path / "x.csv"
-    numbers = [{"number": number} for number in range(6)]
-    _run(grid_functions.square, path, numbers)
-    damaged = damage(path.read_text())
+    damaged = damage(undamaged)
     path.write_text(damaged)
     with pytest.raises(ValueError, match=message):
-        _run(grid_functions.square, path, numbers)
+        _run(grid_functions.square, path, UNDAMAGED_GRID)
     assert path.read_text() == damaged
 
 
@@ -249,11 +274,13 @@ def test_a_configuration_given_twice_is_refused(tmp_path):
 
 
 def test_the_same_grid_on_a_dask_cluster_of_two_workers(tmp_path, monkeypatch):
-    distributed = pytest.importorskip("dask.distributed")
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("dask.distributed")
     # Workers find the functions of this test as any user's module.
     monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
     alone = _run(grid_functions.square, tmp_path / "alone.csv")
+    forkserver()
     with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None
         ) as cluster,
