@@ -5,9 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from kerasft.experiments import run_grid, transfer
+from kerasft.experiments import transfer
 from kerasft.experiments.figure5 import DISTORTIONS
-from kerasft.experiments.fine_tuning_run import load_baseline, train_run
 
 BEFORE = {
     "clean": 0.9,
@@ -74,33 +73,31 @@ def test_a_distortion_that_is_not_tested_on():
         transfer.configurations(("awgn:15", "awgn:20"))
 
 
-@pytest.mark.parametrize("method", ["none", "all"])
-def test_a_run_tests_one_network_on_everything(bench, few_epochs, method):
-    tuned = {"distortion": "awgn:25", "size": 60, "method": method, "seed": 1}
-    before = {"distortion": "clean", "size": 0, "method": "none", "seed": 0}
-    rows = transfer.run(bench, before if method == "none" else tuned)
-    model = (
-        load_baseline(bench.model)
-        if method == "none"
-        else train_run(bench, "awgn:25", 60, 1, method=method).model
-    )
-    assert [row["tested_on"] for row in rows] == list(transfer.TESTED_ON)
-    for row in rows:
+@pytest.fixture(scope="module")
+def small_grid(run_small_grid):
+    return run_small_grid(transfer, transfer.configurations(("awgn:25",), size=60, seeds=1))
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_run_tests_one_network_on_everything(bench, small_grid, number):
+    table, runs = small_grid
+    asked, trained = runs[number]
+    method = transfer.METHODS[number]
+    before = {"distortion": "clean", "size": 0}
+    tuned = {"distortion": "awgn:25", "size": 60}
+    about = {"bench": bench, "seed": 0, "method": method}
+    assert asked == about | (before if method == "none" else tuned)
+    rows = table[table["method"] == method]
+    assert rows["tested_on"].tolist() == list(transfer.TESTED_ON)
+    for row in rows.to_dict("records"):
         images, labels = bench.store.test(None if row["tested_on"] == "clean" else row["tested_on"])
-        right = model.predict(images, verbose=0).argmax(axis=1) == labels
+        right = trained.model.predict(images, verbose=0).argmax(axis=1) == labels
         assert row["accuracy"] == pytest.approx(right.mean())
-    assert len({row["accuracy"] for row in rows}) > 1
+    assert rows["accuracy"].nunique() > 1
 
 
-def test_a_grid_of_runs_gives_a_summary_a_figure_and_a_text(bench, few_epochs, tmp_path):
-    grid = transfer.configurations(("blur:1",), size=60, seeds=1)
-    rows = run_grid(
-        lambda configuration: transfer.run(bench, configuration),
-        grid,
-        bench.settings(),
-        tmp_path / "transfer.csv",
-        description="Transfer",
-    )
+def test_a_grid_of_runs_gives_a_summary_a_figure_and_a_text(small_grid):
+    rows, _ = small_grid
     summary = transfer.summarise(rows)
     assert len(summary) == 3 * 7
     assert (summary.loc[summary["method"] == "none", "gain"] == 0).all()
