@@ -1,3 +1,4 @@
+import gc
 import os
 
 import hypothesis
@@ -14,6 +15,14 @@ hypothesis.settings.register_profile(
     "kerasft", deadline=None, derandomize=True, database=None, max_examples=30
 )
 hypothesis.settings.load_profile("kerasft")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def old_objects_are_not_searched():
+    """Every run of a grid collects garbage, among all that tests before it have left."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def pytest_configure(config):

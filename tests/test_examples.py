@@ -22,7 +22,6 @@ import click
 import keras
 import numpy as np
 import pytest
-from old_objects import old_objects_are_not_searched  # noqa: F401, a fixture
 
 import kerasft
 import kerasft_cli.command

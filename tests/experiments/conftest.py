@@ -6,7 +6,6 @@ import io
 import keras
 import pandas as pd
 import pytest
-from old_objects import old_objects_are_not_searched  # noqa: F401, a fixture
 
 from kerasft.backend import default_jit_compile
 from kerasft.datasets import ImageDataset, digits
