@@ -1,22 +1,39 @@
 """The commands that repeat the paper's experiments, on the embedded digits."""
 
+import dataclasses
+import functools
+import shutil
+
 import pandas as pd
 import pytest
+from forkserver import forkserver
 
 from kerasft.experiments import fine_tuning_run
+from kerasft.experiments.catalogue import EXPERIMENTS
 
 ENDINGS = ("summary.csv", "svg", "md")
 
 
-@pytest.fixture
-def reproduce(kerasft, tmp_path, monkeypatch):
-    """Run `kerasft reproduce` in this process, with few epochs."""
-    monkeypatch.setattr(fine_tuning_run, "_EPOCHS", 2)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A folder with the images and the network, `cache`, and what `finished` has made."""
+    return tmp_path_factory.mktemp("shared")
 
-    def run(name, *arguments, out=tmp_path / "results"):
+
+@pytest.fixture
+def reproduce(kerasft, shared, tmp_path, monkeypatch):
+    """Run `kerasft reproduce` in this process, with few epochs and few shares of the filters."""
+    monkeypatch.setattr(fine_tuning_run, "_EPOCHS", 2)
+    selection = EXPERIMENTS["selection"]
+    few = functools.partial(selection.configurations, shares=(0.25, 1.0))
+    monkeypatch.setitem(
+        EXPERIMENTS, "selection", dataclasses.replace(selection, configurations=few)
+    )
+
+    def run(name, *arguments, out=tmp_path / "results", cache=shared / "cache"):
         return kerasft(
             "reproduce", name, "--dataset", "digits", "--baseline-epochs", 1, "--jobs", 1,
-            "--cache", tmp_path / "cache", "--out", out, *arguments,
+            "--cache", cache, "--out", out, *arguments,
         )  # fmt: skip
 
     return run
@@ -32,15 +49,30 @@ CASES = {
     ),
     "figure6": ("figure6", ("--distortions", "awgn:15", "--size", 20, "--seeds", 1), 3),
     "transfer": ("transfer", ("--distortions", "awgn:15", "--size", 20, "--seeds", 1), 3),
-    "selection": ("selection", ("--distortions", "awgn:15", "--sizes", "20", "--seeds", 1), 11),
+    "selection": ("selection", ("--distortions", "awgn:15", "--sizes", "20", "--seeds", 1), 3),
 }
 
 
+@pytest.fixture
+def finished(reproduce, shared, tmp_path):
+    """Copy into `results` what an experiment writes, which is made once; gives what it printed."""
+
+    def copy(name):
+        made, printed = shared / name, shared / f"{name}.txt"
+        if not printed.exists():
+            status, output, _ = reproduce(name, *CASES[name][1], out=made)
+            assert status == 0
+            printed.write_text(output)
+        shutil.copytree(made, tmp_path / "results", dirs_exist_ok=True)
+        return printed.read_text()
+
+    return copy
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_an_experiment_writes_its_runs_and_what_a_reader_sees(reproduce, tmp_path, name):
+def test_an_experiment_writes_its_runs_and_what_a_reader_sees(reproduce, finished, tmp_path, name):
     runs, arguments, count = CASES[name]
-    status, output, _ = reproduce(name, *arguments)
-    assert status == 0
+    output = finished(name)
     results = tmp_path / "results"
     table = pd.read_csv(results / f"{runs}-cifar10_cnn-digits.csv")
     assert table["run"].nunique() == count
@@ -60,9 +92,9 @@ def test_an_experiment_writes_its_runs_and_what_a_reader_sees(reproduce, tmp_pat
     assert (results / f"{runs}-cifar10_cnn-digits.csv").stat().st_mtime_ns == modified
 
 
-def test_report_makes_everything_anew_and_judges_every_claim(reproduce, kerasft, tmp_path):
-    reproduce("figure4", *CASES["figure4"][1])
-    reproduce("figure5", *CASES["figure5"][1])
+def test_report_makes_everything_anew_and_judges_every_claim(finished, kerasft, tmp_path):
+    finished("figure4")
+    finished("figure5")
     results = tmp_path / "results"
     status, _, _ = kerasft("reproduce", "report", "--out", results)
     assert status == 0
@@ -79,8 +111,8 @@ def test_report_makes_everything_anew_and_judges_every_claim(reproduce, kerasft,
     assert (results / "overlap-cifar10_cnn-digits.svg").exists()
 
 
-def test_results_of_another_network_are_refused_and_kept(reproduce, tmp_path):
-    reproduce("figure6", *CASES["figure6"][1])
+def test_results_of_another_network_are_refused_and_kept(reproduce, finished, tmp_path):
+    finished("figure6")
     file = tmp_path / "results" / "figure6-cifar10_cnn-digits.csv"
     before = file.read_bytes()
     status, _, err = reproduce("figure6", *CASES["figure6"][1], "--baseline-epochs", 2)
@@ -124,8 +156,10 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "results").exists()
 
 
-def test_rankings_of_another_number_of_pairs_are_refused_before_any_run(reproduce, tmp_path):
-    reproduce("figure4", *CASES["figure4"][1])
+def test_rankings_of_another_number_of_pairs_are_refused_before_any_run(
+    reproduce, finished, tmp_path
+):
+    finished("figure4")
     file = tmp_path / "results" / "rankings-cifar10_cnn-digits.csv"
     before = file.read_bytes()
     status, _, err = reproduce("overlap", "--distortions", "blur:1,awgn:15", "--pairs", 60)
@@ -134,9 +168,9 @@ def test_rankings_of_another_number_of_pairs_are_refused_before_any_run(reproduc
     assert file.read_bytes() == before
 
 
-def test_report_shows_the_rest_where_an_experiment_is_not_complete(reproduce, kerasft, tmp_path):
-    reproduce("figure4", *CASES["figure4"][1])
-    reproduce("figure6", *CASES["figure6"][1])
+def test_report_shows_the_rest_where_an_experiment_is_not_complete(finished, kerasft, tmp_path):
+    finished("figure4")
+    finished("figure6")
     results = tmp_path / "results"
     file = results / "rankings-cifar10_cnn-digits.csv"
     table = pd.read_csv(file, dtype=str)
@@ -160,14 +194,18 @@ def test_a_scheduler_that_is_not_there_is_told_before_anything_else(kerasft, tmp
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_figure_on_a_dask_cluster_is_that_of_this_process(reproduce, kerasft, tmp_path):
-    distributed = pytest.importorskip("dask.distributed")
-    arguments = ("--distortions", "blur:1", "--pairs", 50)
-    reproduce("figure4", *arguments)
-    options = ("--dataset", "digits", "--baseline-epochs", 1, "--cache", tmp_path / "cache")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
+def test_a_figure_on_a_dask_cluster_is_that_of_this_process(finished, kerasft, shared, tmp_path):
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("dask.distributed")
+    finished("figure4")
+    arguments = CASES["figure4"][1]
+    options = ("--dataset", "digits", "--baseline-epochs", 1, "--cache", shared / "cache")
+    forkserver()
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+    ):
         status, _, err = kerasft(
             "reproduce", "figure4", *options, "--out", tmp_path / "dask", *arguments,
             "--scheduler", cluster.scheduler_address,
@@ -187,7 +225,7 @@ def test_a_folder_without_runs_has_no_report(kerasft, tmp_path):
 def test_an_output_folder_that_is_a_file_is_refused_early(reproduce, tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("kept")
-    status, _, err = reproduce("figure4", out=taken)
+    status, _, err = reproduce("figure4", out=taken, cache=tmp_path / "cache")
     assert (status, taken.read_text()) == (2, "kept")
     assert "which is a file" in err
     assert not (tmp_path / "cache").exists()

@@ -1,14 +1,12 @@
 """The command in processes of its own, which start at once and can be killed."""
 
-import multiprocessing
 import os
 import resource
 import sys
 
-from kerasft_cli.command import main
+from forkserver import forkserver
 
-# Processes forked from one that has imported all this need no seconds to start.
-_PRELOADED = ["kerasft.cli.robustify", "kerasft_cli.command", __name__]
+from kerasft_cli.command import main
 
 
 def start(words, log, largest_file=None):
@@ -22,9 +20,9 @@ def start(words, log, largest_file=None):
     Returns:
         A `multiprocessing.Process` with the status as its `exitcode`.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_run, args=([str(w) for w in words], str(log), largest_file))
+    process = forkserver().Process(
+        target=_run, args=([str(w) for w in words], str(log), largest_file)
+    )
     process.start()
     return process
 
