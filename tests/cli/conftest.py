@@ -6,8 +6,10 @@ import pytest
 from command_runner import kerasft  # noqa: F401, a fixture
 
 from kerasft.backend import default_jit_compile
+from kerasft.cli import demo
 from kerasft.datasets import digits, save_image_folder
 from kerasft.distortions import GaussianBlur
+from kerasft.finetuning import fine_tune
 from kerasft.models import cifar10_cnn
 
 
@@ -39,3 +41,13 @@ def folders(tmp_path_factory):
         rows = np.asarray(rows)
         save_image_folder(root / name, source[rows], [f"{labels[i]}/{i}.png" for i in rows])
     return root
+
+
+@pytest.fixture
+def short_demo(monkeypatch):
+    """The demonstration fine-tunes for a single epoch."""
+
+    def tune(*arguments, epochs, **options):
+        return fine_tune(*arguments, epochs=1, **options)
+
+    monkeypatch.setattr(demo, "fine_tune", tune)

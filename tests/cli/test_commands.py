@@ -207,7 +207,7 @@ def test_pixels_are_scaled_for_a_model_that_takes_0_to_1(kerasft, trained_model,
     assert out == expected
 
 
-def test_demo_quick_writes_a_robust_model(kerasft, tmp_path):
+def test_demo_quick_writes_a_robust_model(kerasft, short_demo, tmp_path):
     status, out, _ = kerasft("demo", "--quick", "--out", tmp_path / "demo")
     assert status == 0
     assert {p.name for p in (tmp_path / "demo").iterdir()} == {
@@ -224,15 +224,30 @@ def test_demo_quick_writes_a_robust_model(kerasft, tmp_path):
     assert "the quarter most affected" in out
 
 
+# `python -m kerasft_cli`, which says when training begins.
+ANNOUNCED = """
+import keras
+from kerasft_cli.command import main
+
+def announce(*arguments, fit=keras.Model.fit, **options):
+    print("training", flush=True)
+    return fit(*arguments, **options)
+
+keras.Model.fit = announce
+main()
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_an_interrupt_leaves_nothing_behind(trained_model, folders, tmp_path):
     import signal
     import threading
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "kerasft_cli", "robustify", str(trained_model)]
+        [sys.executable, "-c", ANNOUNCED, "robustify", str(trained_model)]
         + ["--clean", str(folders / "clean"), "--distorted", str(folders / "blurred")]
         + ["--epochs", "100000", "--patience", "100000", "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         # Tests that a script runs in the background are started with it ignored.
@@ -240,8 +255,9 @@ def test_an_interrupt_leaves_nothing_behind(trained_model, folders, tmp_path):
     )
     # Closes the pipe and waits, so that a process that does not stop is no other test's burden.
     with process:
-        threading.Timer(12, process.send_signal, [signal.SIGINT]).start()
         try:
+            assert process.stdout.readline() == "training\n"
+            threading.Timer(1, process.send_signal, [signal.SIGINT]).start()
             _, err = process.communicate(timeout=120)
         finally:
             process.kill()

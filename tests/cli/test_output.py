@@ -134,8 +134,10 @@ def test_compare(answer, trained_model, folders, tmp_path):
     _are_all_files_of(result["files"], out)
 
 
-def test_demo(kerasft, tmp_path, monkeypatch):
+def test_demo(kerasft, short_demo, trained_model, tmp_path, monkeypatch):
     monkeypatch.setattr("kerasft.cli.demo._METHODS", {"most": "the quarter most affected"})
+    trained = keras.saving.load_model(trained_model)
+    monkeypatch.setattr("kerasft.cli.demo._train_baseline", lambda *_: trained)
     out = tmp_path / "demo"
     status, printed, err = kerasft("demo", "--quick", "--json", "--out", out)
     assert status == 0
