@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from eagerly import eagerly
 
 import kerasft
 from kerasft.backend import default_jit_compile
@@ -34,7 +35,7 @@ COUNTS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def two_epochs():
-    with pytest.MonkeyPatch.context() as patch:
+    with eagerly(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(fine_tuning_run, "_EPOCHS", 2)
         yield
 
