@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 
+from eagerly import eagerly
 from forkserver import forkserver
 
 from kerasft_cli.command import main
@@ -34,4 +35,6 @@ def _run(words, log, largest_file):
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     sys.argv = ["kerasft", *words]
-    main(words)
+    # What is written is tested here.
+    with eagerly():
+        main(words)
