@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from command_runner import kerasft  # noqa: F401, a fixture
+from eagerly import eagerly
 
 from kerasft.backend import default_jit_compile
 from kerasft.cli import demo
@@ -48,6 +49,7 @@ def short_demo(monkeypatch):
     """The demonstration fine-tunes for a single epoch."""
 
     def tune(*arguments, epochs, **options):
-        return fine_tune(*arguments, epochs=1, **options)
+        with eagerly():
+            return fine_tune(*arguments, epochs=1, **options)
 
     monkeypatch.setattr(demo, "fine_tune", tune)
