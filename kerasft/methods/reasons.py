@@ -34,8 +34,12 @@ def no_convolution(problem):
     return None
 
 
+def has_pairs(problem):
+    return problem.clean is not None and problem.paired
+
+
 def no_pairs(problem):
-    if problem.clean is None or not problem.paired:
+    if not has_pairs(problem):
         return "There are no clean versions of the distorted images."
     return None
 

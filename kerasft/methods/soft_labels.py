@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasft.backend import predict_without_slow_jit
 from kerasft.evaluation import predict_classes
+from kerasft.methods.reasons import has_pairs
 from kerasft.methods.training import label_loss
 
 
@@ -25,17 +26,29 @@ def with_soft_labels(problem):
     Reference:
         Hinton, Vinyals and Dean, arXiv 1503.02531.
     """
-    images, labels = problem.validation
-    if problem.clean is None or not problem.paired:
+    if not has_pairs(problem):
         return problem
     said = said_by_source(problem, problem.clean)
     if said.ndim == 1:
         return problem
-    classes = said.shape[-1]
-    hard = keras.utils.to_categorical(problem.labels, classes)
+    hard = with_one_hot_labels(problem, said.shape[-1])
+    return dataclasses.replace(hard, labels=np.asarray((hard.labels + said) / 2, "float32"))
+
+
+def with_one_hot_labels(problem, classes):
+    """The problem with one-hot labels, of training and of validation images.
+
+    Args:
+        problem: A `Problem` with labels.
+        classes: Number of classes.
+
+    Returns:
+        A `Problem` with labels `(images, classes)`.
+    """
+    images, labels = problem.validation
     return dataclasses.replace(
         problem,
-        labels=np.asarray((hard + said) / 2, "float32"),
+        labels=keras.utils.to_categorical(problem.labels, classes),
         validation=(images, keras.utils.to_categorical(labels, classes)),
     )
 

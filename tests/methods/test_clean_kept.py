@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 from changed_filters import changed_filters
@@ -126,10 +127,15 @@ def test_few_other_clean_images_are_not_used_and_of_many_a_part(problem, digits,
     assert (0 if seen["kept"] is None else len(seen["kept"][1])) == used
 
 
+@pytest.mark.parametrize("paired", [True, False])
 def test_no_more_of_the_clean_accuracy_is_lost_than_held_out_images_allow(
-    problem, others, outcome_of, accuracy
+    problem, others, accuracy, paired
 ):
-    with_others = dataclasses.replace(problem, other_clean=others)
+    if paired:
+        with_others = dataclasses.replace(problem, other_clean=others)
+    else:
+        with_others = _without_pairs(problem, others)
+    assert METHODS[CLEAN_KEPT].reason_against(with_others) is None
     model = METHODS[CLEAN_KEPT].apply(with_others, 0).model
     assert accuracy(model) > accuracy(problem.model) + 0.1
     # The network knows these by heart, so what is lost of them is known too.
@@ -138,6 +144,33 @@ def test_no_more_of_the_clean_accuracy_is_lost_than_held_out_images_allow(
     assert changed_filters(problem.model, model)[1] == []
 
 
-def test_it_needs_pairs(short):
-    reason = METHODS[CLEAN_KEPT].reason_against(dataclasses.replace(short, paired=False))
-    assert reason == "There are no clean versions of the distorted images."
+def _without_pairs(problem, others):
+    images, labels = others
+    return dataclasses.replace(problem, clean=images, clean_labels=labels, paired=False)
+
+
+def test_without_pairs_clean_images_are_the_others(problem, others, seen):
+    METHODS[CLEAN_KEPT].apply(_without_pairs(problem, others), 3)
+    n, to_train = len(problem.distorted), seen["problem"]
+    np.testing.assert_array_equal(seen["chosen_by"].distorted, problem.distorted)
+    np.testing.assert_array_equal(to_train.distorted[:n], problem.distorted)
+    np.testing.assert_array_equal(
+        to_train.labels[:n], keras.utils.to_categorical(problem.labels, 10)
+    )
+    index = {image.tobytes(): i for i, image in enumerate(others[0])}
+    more = [index[image.tobytes()] for image in to_train.distorted[n:]]
+    held = [index[image.tobytes()] for image in seen["kept"][0]]
+    assert sorted(more + held) == list(range(450))
+    said = problem.model.predict(others[0][more], verbose=0)
+    np.testing.assert_allclose(to_train.labels[n:], said, atol=1e-6)
+    assert to_train.validation[1].shape == (2 * len(problem.validation[1]), 10)
+
+
+@pytest.mark.parametrize("count", [0, 299])
+def test_it_needs_pairs_or_other_clean_images(short, others, count):
+    few = tuple(part[:count] for part in others) if count else (None, None)
+    reason = METHODS[CLEAN_KEPT].reason_against(_without_pairs(short, few))
+    assert reason == (
+        "There are no clean versions of the distorted images. "
+        "Of other clean ones there are fewer than 300."
+    )
