@@ -7,6 +7,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from kerasft.chart_style import BLUE, GREY, ORANGE, TEXT, chart_style
+from kerasft.report.criterion import criterion_of
 from kerasft.report.svg import plain_text
 
 # Inches. At 72 points an inch these are as wide as a phone or as one of two
@@ -113,7 +114,8 @@ def measure(layer):
     """What the bars of a layer show, in words."""
     if layer.borda_counts is not None:
         return "Borda count"
-    return "mean EMD" if layer.criterion is None else f"score by {plain_text(layer.criterion)}"
+    criterion = criterion_of(layer)
+    return "mean EMD" if criterion is None else f"score by {plain_text(criterion)}"
 
 
 def _bars(axes, places, heights, color):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasft.report.criterion import criterion_of
+
 ACCURACY_COLUMNS = ("images", "count", "before", "after")
 PER_CLASS_COLUMNS = ("class", "count", "before", "after")
 COMPARISON_COLUMNS = (
@@ -133,7 +135,7 @@ def _check_ranking(ranking, selection):
         if layer.borda_counts is not None:
             shown["borda_counts"] = layer.borda_counts
         # A criterion may give what does harm a score below 0; counts and distances have none.
-        least, bound = (0, " of 0 or more") if layer.criterion is None else (-np.inf, "")
+        least, bound = (0, " of 0 or more") if criterion_of(layer) is None else (-np.inf, "")
         for field, values in shown.items():
             values = np.asarray(values, float)
             if values.shape != (filters,) or not np.all(np.isfinite(values) & (values >= least)):

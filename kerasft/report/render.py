@@ -4,6 +4,7 @@ import pandas as pd
 from kerasft.report.charts import measure, ranking_figure, training_figure
 from kerasft.report.checks import BASELINE
 from kerasft.report.comparison import comparison_figure
+from kerasft.report.criterion import criterion_of
 from kerasft.report.images import is_reduced, png_uri
 from kerasft.report.numbers import direction, moved, wilson
 from kerasft.report.page import render_page
@@ -83,7 +84,7 @@ def _layers(report):
             "name": name,
             "filters": len(layer.order),
             "pairs": int(layer.pairs),
-            "unit": "pair" if layer.criterion is None else "image",
+            "unit": "pair" if criterion_of(layer) is None else "image",
             "measure": measure(layer),
             "selected": _chosen(report, name),
             "leading": [int(index) for index in layer.order[:5]],
@@ -101,7 +102,7 @@ def _layers(report):
         "others": [layer for layer in layers if not layer["chart"]],
         "unranked": unranked,
         "measures": sorted({layer["measure"] for layer in layers}),
-        "criteria": sorted({layer.criterion for layer in report.ranking.values()} - {None}),
+        "criteria": sorted({criterion_of(layer) for layer in report.ranking.values()} - {None}),
         "most_named": MOST_FILTERS_NAMED,
     }
 
@@ -118,7 +119,7 @@ def _chosen(report, name):
 def _layer_chart(report, name, number):
     layer = report.ranking[name]
     chosen = _chosen(report, name)
-    first = "is affected most" if layer.criterion is None else "has the highest score"
+    first = "is affected most" if criterion_of(layer) is None else "has the highest score"
     label = (
         f"Bar chart: {measure(layer)} of the {len(layer.order)} filters of layer "
         f"{plain_text(name)}, from highest to lowest. Filter {int(layer.order[0])} "

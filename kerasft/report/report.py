@@ -31,7 +31,7 @@ class Report:
             With `F` filters in the layer, each value has `order`, `(F,)`
             filter indices from most to least affected; `borda_counts`, `(F,)`
             integers or `None`; `mean_distance`, `(F,)` floats, 0 or more;
-            `pairs`, the number of image pairs; `criterion`, `None`, or the
+            `pairs`, the number of image pairs; `criterion`, `None` or missing, or the
             name of the criterion of which `mean_distance` holds the scores,
             perhaps negative. Counts and distances are indexed by filter, not
             by rank.

@@ -16,13 +16,13 @@ def layer_ranking(filters, pairs=100, borda=True, scale=1.0, criterion=None):
     counts = np.zeros(filters, "int64")
     for place, index in enumerate(order[:10]):
         counts[index] = int(scale * pairs * (10 - place))
-    return SimpleNamespace(
-        order=order,
-        borda_counts=counts if borda else None,
-        mean_distance=mean,
-        pairs=pairs,
-        criterion=criterion,
+    layer = SimpleNamespace(
+        order=order, borda_counts=counts if borda else None, mean_distance=mean, pairs=pairs
     )
+    # May be missing.
+    if criterion is not None:
+        layer.criterion = criterion
+    return layer
 
 
 @pytest.fixture
