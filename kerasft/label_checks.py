@@ -65,7 +65,9 @@ def _validate_categorical(_, labels, classes, name):
             f"Received: labels of shape {labels.shape}."
         )
     sums = labels.sum(axis=1, dtype="float64")
-    broken = _outside(labels).any(axis=1) | (np.abs(sums - 1) > _TOLERANCE)
+    # Of a row of zeros Keras's loss is zero: an image without a label.
+    missing = ~labels.any(axis=1)
+    broken = _outside(labels).any(axis=1) | (~missing & (np.abs(sums - 1) > _TOLERANCE))
     if broken.any():
         row, total = labels[broken][0].astype("float64"), sums[broken][0]
         raise ValueError(

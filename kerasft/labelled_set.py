@@ -58,12 +58,19 @@ def _checked(parts, name, model):
         raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
     # `None` is what Keras takes for no weights.
     given = [finite_array(w, f"weights in {name}") for w in weights if w is not None]
-    if any(w.shape not in ((rows,), (rows, 1)) for w in given):
+    if any(not _fit(w.shape, labels.shape) for w in given):
         raise ValueError(
             f"Expected one weight for each of the {rows} images in {name}. "
             f"Received: weights of shape {given[0].shape}."
         )
     return (images, labels, *given)
+
+
+def _fit(weights, labels):
+    """Whether there is a weight for each label: of an image, or of each of its positions."""
+    if weights in (labels[:1], (labels[0], 1)):
+        return True
+    return len(labels) > 2 and len(weights) > 0 and weights == labels[: len(weights)]
 
 
 def _first_batch(data, name):
@@ -86,9 +93,11 @@ def _first_batch(data, name):
             f"Expected {name} to yield batches (images, labels). "
             f"Received: {'an empty dataset' if batch is None else type(batch).__name__}."
         )
-    images = keras.tree.map_structure(to_numpy, batch[0])
-    labels, *weights = (to_numpy(part) for part in batch[1:3] if part is not None)
-    if labels.ndim == 0:
+    images, labels, *weights = (
+        keras.tree.map_structure(lambda x: x if x is None else to_numpy(x), part)
+        for part in batch[:3]
+    )
+    if getattr(labels, "ndim", None) == 0:
         raise ValueError(
             f"Expected {name} to yield batches (images, labels). "
             "Received: single images; batch the dataset."

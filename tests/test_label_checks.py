@@ -35,7 +35,6 @@ def outputs(classes):
         (CATEGORICAL, [[0, 1]], 3, "one-hot labels for 3 classes in train. Received: labels of"),
         (CATEGORICAL, 5 * ONE_HOT - 1, 3, "Received: -1 to 4, 2 in sum."),
         (CATEGORICAL, ONE_HOT / 2, 3, "Received: 0 to 0.5, 0.5 in sum."),
-        (CATEGORICAL, [[False] * 3], 3, "Received: 0 to 0, 0 in sum."),
         (BINARY, [0, 2], 1, "labels from 0 to 1 in train. Received: 0 to 2."),
         (BINARY, [[-1], [1]], 1, "labels from 0 to 1 in train. Received: -1 to 1."),
         (BINARY, np.eye(2), 1, "one label for each image in train. Received: labels of shape (2,"),
@@ -60,6 +59,8 @@ def test_labels_that_do_not_fit_are_refused(kinds, labels, classes, message):
         (CATEGORICAL, ONE_HOT, 3),
         (CATEGORICAL, ONE_HOT.astype("uint8"), 3),
         (CATEGORICAL, SOFT, 3),
+        # Without a label.
+        (CATEGORICAL, [[0, 0, 0], [0, 1, 0]], 3),
         (CATEGORICAL, SOFT.astype("float16"), 3),
         (BINARY, [0, 1], 1),
         (BINARY, [[0.3], [0.7]], 1),

@@ -7,6 +7,7 @@ import tensorflow as tf
 from hostile_material import small_model
 
 import kerasft
+from kerasft.labelled_set import read_labelled_set
 from kerasft.susceptibility import FilterRanking
 
 
@@ -118,6 +119,29 @@ def test_a_dataset_with_nan_in_its_weights_is_refused(model):
 def test_a_dataset_of_labels_that_are_texts_is_refused(model):
     texts = tf.data.Dataset.from_tensors((images(), np.array(["cat", "dog"] * 3)))
     _tune_refused(model, {"train": texts}, "Expected labels in train as an array of numbers")
+
+
+def test_a_dataset_without_labels_is_refused(model):
+    class Unlabelled(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return images(), None, np.ones(6)
+
+    _tune_refused(model, {"train": Unlabelled()}, "Expected labels in train as an array of numbers")
+
+
+@pytest.mark.parametrize(("shape", "taken"), [((6, 8, 8), True), ((6, 8), True), ((6, 3), False)])
+def test_weights_of_labels_of_each_position(shape, taken):
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 1, name="conv")])
+    labels = np.zeros((6, 8, 8), "int64")
+    read = (images(), labels, np.ones(shape)), "train", model
+    if taken:
+        assert len(read_labelled_set(*read)[0]) == 3
+    else:
+        with pytest.raises(ValueError, match="Expected one weight for each of the 6 images"):
+            read_labelled_set(*read)
 
 
 def test_labels_of_two_kinds_are_refused(model):
