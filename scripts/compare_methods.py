@@ -41,6 +41,8 @@ from kerasft.statistics import mean_interval
 DISTORTIONS = ("awgn:15", "awgn:25", "blur:1", "blur:1.5", "jpeg")
 LABELS = (100, 500, 2000)
 OURS, CLEAN_KEPT, PAPERS = "sensitive filters", "sensitive filters, clean kept", "most"
+# From worst to best.
+VERDICTS = ("below", "open", "within", "best")
 # Noise on test images is of a seed that no others have.
 _SEED_OF = {"pool": 0, "validation": 500, "test": 1000}
 
@@ -275,11 +277,11 @@ def verdicts(runs):
     """Our method beside the best of its rivals and beside the paper's, cell by cell.
 
     A cell is a distortion and a number of labels. Ours and a rival are compared over the
-    seeds that both have; the best rival is the one furthest ahead of ours. Ours is *best*
-    where its mean is at least as high, *within* where it is within the rival's 95%
-    interval, else *below*; *open* where one seed alone gives no interval. The paper's is
-    `most` in all layers or in the first three, whichever does better. `seeds` are those of
-    ours and the best rival.
+    seeds that both have. Ours is *best* where its mean is at least as high, *within* where
+    it is within the rival's 95% interval, else *below*; *open* where one seed alone gives
+    no interval. The best rival is the one beside which ours is judged worst, of those the
+    one furthest ahead. The paper's is `most` in all layers or in the first three, whichever
+    does better. `seeds` are those of ours and the best rival.
     """
     rows = []
     done = runs[runs["status"] == "done"]
@@ -292,10 +294,10 @@ def verdicts(runs):
         over = rivals.rsub(accuracy[OURS], axis=0)
         if over[PAPERS].count() == 0:
             continue
-        rival, papers = _closest(over), _closest(over.filter([PAPERS, FIRST.name]))
-        both = accuracy[[OURS, rival]].dropna()
-        ours = both[OURS].mean()
-        mean, low, _ = mean_interval(both[rival])
+        judged = {name: _beside(accuracy[OURS], accuracy[name]) for name in _with_seeds(over)}
+        rival = min(judged, key=lambda name: (VERDICTS.index(judged[name][0]), over[name].mean()))
+        papers = over[_with_seeds(over.filter([PAPERS, FIRST.name]))].mean().idxmin()
+        verdict, ours, mean, low, seeds = judged[rival]
         gain, gain_low, gain_high = mean_interval(over[papers].dropna())
         rows.append(
             {
@@ -304,27 +306,32 @@ def verdicts(runs):
                 "best_rival": rival,
                 "rival": mean,
                 "rival_low": low,
-                "verdict": _verdict(ours, mean, low),
+                "verdict": verdict,
                 "papers": papers,
                 "over_most": gain,
                 "over_most_low": gain_low,
                 "over_most_high": gain_high,
-                "seeds": len(both),
+                "seeds": seeds,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _closest(over):
-    """Of rivals with two seeds, if any has them, the one that ours is least far over."""
+def _with_seeds(over):
+    """The rivals that share two seeds with ours; one seed counts where none shares more."""
     seeds = over.count()
-    return over.loc[:, seeds >= min(2, seeds.max())].mean().idxmin()
+    return list(seeds.index[seeds >= min(2, seeds.max())])
 
 
-def _verdict(ours, rival, low):
+def _beside(ours, rival):
+    """The verdict; the means over the seeds that both have; the rival's low end; their number."""
+    both = ours.notna() & rival.notna()
+    ours, (mean, low, _) = ours[both].mean(), mean_interval(rival[both])
     if np.isnan(low):
-        return "open"
-    return "best" if ours >= rival else "within" if ours >= low else "below"
+        verdict = "open"
+    else:
+        verdict = "best" if ours >= mean else "within" if ours >= low else "below"
+    return verdict, ours, mean, low, int(both.sum())
 
 
 if __name__ == "__main__":

@@ -88,6 +88,20 @@ def test_a_rival_is_judged_over_the_seeds_that_it_has(script):
     assert row["over_most"] == pytest.approx(np.mean(ours) - 0.6)
 
 
+def test_two_seeds_of_a_rival_do_not_hide_that_ours_is_below_another(script):
+    ours = [0.60, 0.61, 0.60, 0.61, 0.60]
+    runs = make_runs(
+        {
+            "most": [0.5] * 5,
+            "whole network": [0.64, 0.65, 0.64, 0.65, 0.64],
+            "head": [0.63, 0.67],
+            script.OURS: ours,
+        }
+    )
+    (row,) = script.verdicts(runs).to_dict("records")
+    assert (row["best_rival"], row["verdict"], row["seeds"]) == ("whole network", "below", 5)
+
+
 def test_a_rival_with_one_seed_is_none_beside_others_and_no_rival_need_have_all(script):
     runs = make_runs({"most": [0.6, 0.62], "begun": [0.9], script.OURS: [0.7] * 3})
     (row,) = script.verdicts(runs).to_dict("records")

@@ -69,6 +69,13 @@ def test_a_seed_that_has_been_begun_does_not_take_the_place_of_all_cells():
     assert judge_difference(pd.concat([whole, begun])) == judge_difference(whole)
 
 
+def test_a_third_seed_is_worth_some_cells():
+    rows = _rows([(0.018, 0.026, 0.022)] * 5 + [(0.018, 0.026)] * 3)
+    text, verdict = judge_difference(rows)
+    assert text.startswith("+2.2 (+1.2 to +3.2) points in the mean of 5 ")
+    assert verdict == HOLDS
+
+
 def test_every_distortion_needs_a_finished_cell():
     rows = _rows([(0.03, 0.031, 0.032)])
     other = _rows([(0.03,)]).assign(distortion="awgn:15")
