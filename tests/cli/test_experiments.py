@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from forkserver import forkserver
+from dask_cluster import dask_cluster
 
 from kerasft.experiments import fine_tuning_run
 from kerasft.experiments.catalogue import EXPERIMENTS
@@ -195,17 +195,10 @@ def test_a_scheduler_that_is_not_there_is_told_before_anything_else(kerasft, tmp
 
 
 def test_a_figure_on_a_dask_cluster_is_that_of_this_process(finished, kerasft, shared, tmp_path):
-    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("dask.distributed")
     finished("figure4")
     arguments = CASES["figure4"][1]
     options = ("--dataset", "digits", "--baseline-epochs", 1, "--cache", shared / "cache")
-    forkserver()
-    with (
-        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-    ):
+    with dask_cluster() as cluster:
         status, _, err = kerasft(
             "reproduce", "figure4", *options, "--out", tmp_path / "dask", *arguments,
             "--scheduler", cluster.scheduler_address,

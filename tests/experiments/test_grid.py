@@ -14,6 +14,7 @@ import joblib
 import keras
 import pandas as pd
 import pytest
+from dask_cluster import dask_cluster
 from forkserver import forkserver
 
 from kerasft.experiments import grid, run_grid
@@ -274,16 +275,12 @@ def test_a_configuration_given_twice_is_refused(tmp_path):
 
 
 def test_the_same_grid_on_a_dask_cluster_of_two_workers(tmp_path, monkeypatch):
-    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("dask.distributed")
+    distributed = pytest.importorskip("dask.distributed")
     # Workers find the functions of this test as any user's module.
     monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
     alone = _run(grid_functions.square, tmp_path / "alone.csv")
-    forkserver()
     with (
-        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
+        dask_cluster() as cluster,
         distributed.Client(cluster),
         joblib.parallel_config("dask"),
     ):
