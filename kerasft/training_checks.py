@@ -1,7 +1,5 @@
 """What fine-tuning asks of its settings, its model and its images, before it starts."""
 
-import numbers
-
 import keras
 import numpy as np
 
@@ -9,6 +7,7 @@ from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.susceptibility.model_input import validate_model_input
 from kerasft.susceptibility.ranking import FilterRanking
 from kerasft.susceptibility.value_ranges import peak, two_ranges
+from kerasft.whole_number import is_whole
 
 
 def validate_settings(epochs, patience, batch_size, seed):
@@ -27,18 +26,14 @@ def validate_settings(epochs, patience, batch_size, seed):
         ("patience", patience, 0),
         ("batch_size", batch_size, 1),
     ):
-        if not _is_whole(value) or value < least:
+        if not is_whole(value) or value < least:
             raise ValueError(
                 f"Expected {name} as a whole number of at least {least}. Received: {value!r}."
             )
-    if seed is not None and not (_is_whole(seed) and 0 <= seed < 2**32):
+    if seed is not None and not (is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(
             f"Expected seed as a whole number from 0 to {2**32 - 1}, or None. Received: {seed!r}."
         )
-
-
-def _is_whole(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def validate_ranking(ranking, model):

@@ -20,6 +20,7 @@ from kerasft.training_checks import (
     validate_settings,
     validate_weights,
 )
+from kerasft.whole_number import is_whole
 
 # What a single set of distorted images is called in the tables.
 SINGLE = "distorted"
@@ -41,7 +42,7 @@ def check_settings(model, settings, seeds):
     validate_model(model, settings.batch_size)
     validate_settings(settings.epochs, settings.patience, settings.batch_size, 0)
     for name, value in (("seeds", seeds), ("labels", settings.labels)):
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        whole = is_whole(value)
         if not (whole and value >= 1) and not (name == "labels" and value is None):
             raise ValueError(
                 f"Expected {name} as a whole number of at least 1. Received: {value!r}."

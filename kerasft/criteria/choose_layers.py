@@ -1,8 +1,7 @@
-import numbers
-
 from kerasft.criteria.relative_gradient_norms import relative_gradient_norms
 from kerasft.susceptibility.model_input import validate_model
 from kerasft.susceptibility.rank_filters import convolution_chains
+from kerasft.whole_number import is_whole
 
 
 def choose_layers(model, data, count, layers=None):
@@ -38,8 +37,7 @@ def choose_layers(model, data, count, layers=None):
     """
     validate_model(model, batch_size=1)
     names = list(convolution_chains(model, layers))
-    whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
-    if not whole or not 1 <= count <= len(names):
+    if not is_whole(count) or not 1 <= count <= len(names):
         raise ValueError(f"Expected a count from 1 to {len(names)}. Received: {count!r}.")
     norms = relative_gradient_norms(model, data, names)
     return sorted(names, key=lambda name: -norms[name])[:count]

@@ -1,5 +1,3 @@
-import numbers
-
 import numpy as np
 
 from kerasft.criteria.filters import parameters_per_filter
@@ -7,6 +5,7 @@ from kerasft.layer_lookup import named_layers
 from kerasft.susceptibility.model_input import validate_model
 from kerasft.training_checks import validate_ranking
 from kerasft.tunable import find_tunable
+from kerasft.whole_number import is_whole
 
 
 def select_within_budget(ranking, model, parameters, *, per_parameter=False):
@@ -54,8 +53,7 @@ def select_within_budget(ranking, model, parameters, *, per_parameter=False):
     validate_ranking(ranking, model)
     layers = named_layers(model)
     costs = {name: parameters_per_filter(layers[find_tunable(name, layers)[0]]) for name in ranking}
-    whole = isinstance(parameters, numbers.Integral) and not isinstance(parameters, bool)
-    if not whole or parameters < min(costs.values()):
+    if not is_whole(parameters) or parameters < min(costs.values()):
         raise ValueError(
             "Expected parameters as a whole number that pays for one filter at least, "
             f"{min(costs.values())} or more. Received: {parameters!r}."

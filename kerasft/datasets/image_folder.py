@@ -1,7 +1,6 @@
 """Image folders: `<folder>/<class>/*.jpg|png…`, the layout practitioners have."""
 
 import dataclasses
-import numbers
 import os
 import pathlib
 import warnings
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from kerasft.progress import track
+from kerasft.whole_number import is_whole
 
 # What Keras's own `image_dataset_from_directory` accepts.
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -150,7 +150,7 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
     >>> kerasft.datasets.load_image_folder(folder).images.shape
     (2, 8, 8, 3)
     """
-    if not _is_whole(channels) or channels not in _MODES:
+    if not is_whole(channels) or channels not in _MODES:
         raise ValueError(f"Expected channels to be one of {sorted(_MODES)}. Received: {channels}.")
     if image_size is not None and not _is_size(image_size):
         raise ValueError(
@@ -175,11 +175,7 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
 
 
 def _is_size(size):
-    return np.shape(size) == (2,) and all(_is_whole(side) and side >= 1 for side in size)
-
-
-def _is_whole(number):
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
+    return np.shape(size) == (2,) and all(is_whole(side) and side >= 1 for side in size)
 
 
 def read_images(folder, files, channels, image_size):

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from kerasft.distortions.distortion import Distortion
-from kerasft.distortions.pixels import as_dtype, as_floats, is_whole, validate_images
+from kerasft.distortions.pixels import as_dtype, as_floats, validate_images
+from kerasft.whole_number import is_whole
 
 # The limit of libjpeg.
 _LARGEST_SIDE = 65_500

@@ -9,10 +9,10 @@ from kerasft.distortions.distortion import Distortion
 from kerasft.distortions.pixels import (
     as_dtype,
     as_floats,
-    is_whole,
     random_generators,
     validate_images,
 )
+from kerasft.whole_number import is_whole
 
 # Degrees to either side of the horizontal, of Hendrycks and Dietterich.
 _WIDEST_ANGLE = 45.0

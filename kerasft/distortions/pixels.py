@@ -2,9 +2,10 @@
 
 import contextlib
 import contextvars
-import numbers
 
 import numpy as np
+
+from kerasft.whole_number import is_whole
 
 # What float images may exceed their range by: rounding, not another range.
 _TOLERANCE = 1e-6
@@ -87,11 +88,6 @@ def validate_sigma(sigma):
     """Refuse a standard deviation that is negative, NaN or infinite."""
     if not 0 <= sigma < np.inf:
         raise ValueError(f"Expected a sigma of at least 0. Received: {sigma}.")
-
-
-def is_whole(number):
-    """Whether a number is an integer of Python or NumPy, and no truth value."""
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def random_generators(count, seed, first_index):

@@ -1,8 +1,7 @@
-import numbers
-
 import keras
 
 from kerasft.susceptibility.rank_filters import Ranker
+from kerasft.whole_number import is_whole
 
 
 class SusceptibilityAnalyzer(keras.callbacks.Callback):
@@ -50,8 +49,7 @@ class SusceptibilityAnalyzer(keras.callbacks.Callback):
 
     def __init__(self, clean, distorted, layers=None, every=1, batch_size=64):
         super().__init__()
-        whole = isinstance(every, numbers.Integral) and not isinstance(every, bool)
-        if not whole or every < 1:
+        if not is_whole(every) or every < 1:
             raise ValueError(
                 f"Expected every as a whole number of at least 1. Received: {every!r}."
             )

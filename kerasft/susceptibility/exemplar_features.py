@@ -1,7 +1,5 @@
 """What exemplars are chosen by: pixels, or collapsed feature maps of a layer."""
 
-import numbers
-
 import keras
 import numpy as np
 
@@ -9,6 +7,7 @@ from kerasft.layer_lookup import find_convolution, named_layers
 from kerasft.progress import track
 from kerasft.susceptibility.feature_maps import FeatureMaps
 from kerasft.susceptibility.model_input import validate_numbers
+from kerasft.whole_number import is_whole
 
 
 def validate_exemplar_options(features, metric):
@@ -38,8 +37,7 @@ def validate_memory(memory):
     Raises:
         ValueError: Zero, negative, or not a whole number.
     """
-    whole = isinstance(memory, numbers.Integral) and not isinstance(memory, bool)
-    if not whole or memory < 1:
+    if not is_whole(memory) or memory < 1:
         raise ValueError(f"Expected memory as a positive number of bytes. Received: {memory!r}.")
 
 

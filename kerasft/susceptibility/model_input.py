@@ -1,9 +1,9 @@
 """What every ranking asks of a model and of the images that go into it."""
 
-import numbers
-
 import keras
 import numpy as np
+
+from kerasft.whole_number import is_whole
 
 
 def validate_model(model, batch_size):
@@ -19,8 +19,7 @@ def validate_model(model, batch_size):
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
-    whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
-    if not whole or batch_size < 1:
+    if not is_whole(batch_size) or batch_size < 1:
         raise ValueError(
             f"Expected batch_size as a whole number of at least 1. Received: {batch_size!r}."
         )

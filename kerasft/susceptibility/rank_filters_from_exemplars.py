@@ -1,5 +1,3 @@
-import numbers
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import pairwise_distances
@@ -20,6 +18,7 @@ from kerasft.susceptibility.layer_ranking import LayerRanking
 from kerasft.susceptibility.model_input import validate_model_input
 from kerasft.susceptibility.rank_filters import Ranker
 from kerasft.susceptibility.ranking import FilterRanking
+from kerasft.whole_number import is_whole
 
 
 def rank_filters_from_exemplars(
@@ -114,8 +113,7 @@ def rank_filters_from_exemplars(
 
 def _validate_exemplars(exemplars, clean, distorted, memory):
     fewest, most = sorted((len(clean), len(distorted)))
-    whole = isinstance(exemplars, numbers.Integral) and not isinstance(exemplars, bool)
-    if not whole or not 1 <= exemplars <= fewest:
+    if not is_whole(exemplars) or not 1 <= exemplars <= fewest:
         raise ValueError(
             f"Expected exemplars as a whole number from 1 to {fewest}, the images of the smaller "
             f"set. Received: {exemplars!r}."

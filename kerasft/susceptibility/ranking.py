@@ -11,6 +11,7 @@ import pandas as pd
 
 from kerasft.files import write_whole
 from kerasft.susceptibility.layer_ranking import LayerRanking
+from kerasft.whole_number import is_whole
 
 _FORMAT = "kerasft ranking 1"
 
@@ -255,8 +256,7 @@ def _selection_size(layer, fraction, count, threshold):
             raise ValueError(f"Expected a finite threshold. Received: {threshold!r}.")
         return int((layer.mean_distance > threshold).sum())
     if count is not None:
-        whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
-        if not whole or not 1 <= count <= filters:
+        if not is_whole(count) or not 1 <= count <= filters:
             raise ValueError(f"Expected a count from 1 to {filters}. Received: {count!r}.")
         return int(count)
     if not _is_number(fraction) or not 0 < fraction <= 1:
