@@ -63,9 +63,10 @@ IDEAS = {
     )
     for name, changes in (
         ("ours, a tenth", {"share": 0.1}),
+        ("ours, without scales", {"scaled": False}),
         ("ours, labels as they are", {"soft_labels": False}),
         ("ours, not interpolated", {"interpolated": False}),
-        ("ours, filters alone", {"soft_labels": False, "interpolated": False}),
+        ("ours, filters alone", {"scaled": False, "soft_labels": False, "interpolated": False}),
     )
 }
 

@@ -132,9 +132,10 @@ def test_the_overview_has_the_best_on_average_first(script):
 def test_every_idea_is_ours_but_for_its_changes(script):
     changes = {
         "ours, a tenth": {"share": 0.1},
+        "ours, without scales": {"scaled": False},
         "ours, labels as they are": {"soft_labels": False},
         "ours, not interpolated": {"interpolated": False},
-        "ours, filters alone": {"soft_labels": False, "interpolated": False},
+        "ours, filters alone": {"scaled": False, "soft_labels": False, "interpolated": False},
     }
     known = inspect.signature(tune_sensitive_filters).parameters
     assert set(script.IDEAS) == set(changes)

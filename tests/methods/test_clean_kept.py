@@ -18,8 +18,8 @@ def seen(monkeypatch):
     """What is trained, and what the weights between are judged by, without any training."""
     seen = {}
 
-    def train(model, chosen_by, to_train, seed):
-        seen.update(model=model, chosen_by=chosen_by, problem=to_train)
+    def train(model, chosen_by, to_train, seed, *, scaled):
+        seen.update(model=model, chosen_by=chosen_by, problem=to_train, scaled=scaled)
         return Outcome(model)
 
     def judge(before, after, images, labels, kept=None):
@@ -35,6 +35,7 @@ def test_it_trains_on_both_and_holds_clean_images_out(problem, seen):
     METHODS[CLEAN_KEPT].apply(problem, 3)
     assert seen["model"] is problem.model
     assert seen["chosen_by"].labels.ndim == 1
+    assert seen["scaled"] is False
     assert seen["kept"] is None
     np.testing.assert_array_equal(seen["judged_by"][0], seen["problem"].validation[0])
     n = len(problem.distorted)

@@ -9,36 +9,76 @@ from changed_filters import changed_filters
 
 import kerasft
 from kerasft.methods import METHODS
+from kerasft.methods.sensitive_filters import tune_sensitive_filters
 from kerasft.methods.soft_labels import with_soft_labels
 
 NAME = "sensitive filters"
 
 
-def test_a_quarter_of_the_parameters_by_gradient_on_the_recalibrated_model(problem, outcome_of):
-    outcome = outcome_of(NAME)
+def highest(model, problem, parameters):
+    """The slow way: filters by squared gradient per parameter, as long as they fit."""
+    data = kerasft.RankingData(distorted=problem.distorted, labels=problem.labels)
+    scored, expected = [], {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            expected[layer.name] = []
+            cost = layer.count_params() // layer.filters
+            scores = kerasft.criteria.CRITERIA["gradient"](model, data, layer.name)
+            scored += [(score / cost, layer.name, i, cost) for i, score in enumerate(scores)]
+    for _, name, index, cost in sorted(scored, reverse=True):
+        if cost <= parameters:
+            parameters -= cost
+            expected[name].append(index)
+    return {name: sorted(found) for name, found in expected.items()}
+
+
+def test_a_quarter_of_the_parameters_by_gradient_on_the_recalibrated_model(problem):
+    outcome = tune_sensitive_filters(problem, 0, scaled=False)
     recalibrated = kerasft.recalibrate_batch_norm(problem.model, problem.distorted)
     filters, others = changed_filters(recalibrated, outcome.model)
     assert others == []
-    # The slow way: filters by squared gradient per parameter, as long as they fit.
-    data = kerasft.RankingData(distorted=problem.distorted, labels=problem.labels)
-    scored = []
-    for name in filters:
-        layer = recalibrated.get_layer(name)
-        cost = layer.count_params() // layer.filters
-        scores = kerasft.criteria.CRITERIA["gradient"](recalibrated, data, name)
-        scored += [(score / cost, name, index, cost) for index, score in enumerate(scores)]
-    left = int(0.25 * sum(recalibrated.get_layer(name).count_params() for name in filters))
-    expected = {name: [] for name in filters}
-    for _, name, index, cost in sorted(scored, reverse=True):
-        if cost <= left:
-            left -= cost
-            expected[name].append(index)
-    assert {name: sorted(found) for name, found in expected.items()} == filters
+    convolutions = [recalibrated.get_layer(name) for name in filters]
+    budget = sum(layer.count_params() for layer in convolutions) // 4
+    assert filters == highest(recalibrated, problem, budget)
     assert outcome.trained_parameters == sum(
-        cost for _, name, index, cost in scored if index in filters[name]
+        layer.count_params() // layer.filters * len(filters[layer.name]) for layer in convolutions
     )
     # The narrow first layer gets more than its quarter.
     assert len(filters["conv1"]) > 8 / 4
+
+
+def test_the_quarter_pays_for_scales_and_biases_of_all_filters_too(problem, outcome_of):
+    outcome = outcome_of(NAME)
+    recalibrated = kerasft.recalibrate_batch_norm(problem.model, problem.distorted)
+    filters, others = changed_filters(recalibrated, outcome.model)
+    assert filters == {"conv1": list(range(8)), "conv2": list(range(16)), "conv3": list(range(16))}
+    assert others == []
+    total = sum(recalibrated.get_layer(name).count_params() for name in filters)
+    # A scale for each filter, and the biases of the one layer that has some.
+    expected = highest(recalibrated, problem, total // 4 - 8 - 16 - 16 - 16)
+    trained = 8 + 16 + 16 + 16
+    for name, whole in expected.items():
+        old, new = (m.get_layer(name).get_weights()[0] for m in (recalibrated, outcome.model))
+        size = np.prod(old.shape[:-1])
+        old, new = old.reshape(size, -1), new.reshape(size, -1)
+        scale = (old * new).sum(axis=0) / (old**2).sum(axis=0)
+        scaled = np.isclose(new, old * scale, atol=1e-5).all(axis=0)
+        assert np.flatnonzero(~scaled).tolist() == whole
+        trained += size * len(whole)
+    assert outcome.trained_parameters == trained <= total / 4
+
+
+def test_what_cannot_pay_for_scales_and_a_filter_besides_trains_filters_alone(problem):
+    # A fifth of 72 parameters pays for 8 scales, but for no filter of 9 besides.
+    narrow = dataclasses.replace(problem, layers=("conv1",), epochs=1)
+    with_scales, without = (
+        tune_sensitive_filters(narrow, 0, share=0.2, scaled=scaled) for scaled in (True, False)
+    )
+    assert with_scales.trained_parameters == without.trained_parameters == 9
+    for one, other in zip(
+        with_scales.model.get_weights(), without.model.get_weights(), strict=True
+    ):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_it_wins_where_contrast_is_lost(problem, outcome_of, accuracy):
