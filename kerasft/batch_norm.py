@@ -115,7 +115,7 @@ def batch_normalizations(model):
 
 def recalibrate(model, images, prior=PRIOR, batch_size=64):
     """Recalibrate a model in place; see `recalibrate_batch_norm`."""
-    calls = _calls_in_order(model, _first_batch(model, images, batch_size))
+    calls = calls_in_order(model, images, batch_size)
     source = {
         id(layer): [_float64(layer.moving_mean), _float64(layer.moving_variance)]
         for layer, _ in calls
@@ -123,17 +123,7 @@ def recalibrate(model, images, prior=PRIOR, batch_size=64):
     measured = {id(layer): Moments() for layer, _ in calls}
     for layer, index in track(calls, len(calls), "Recalibrating"):
         moments = measured[id(layer)]
-        inputs = InputMoments(model, layer, index)
-        count = 0
-        for batch in _batches(model, images, batch_size):
-            parts = predict_batch(inputs, batch)
-            if not (is_finite(parts["mean"]) and is_finite(parts["variance"])):
-                raise ValueError(
-                    "Expected finite inputs of batch normalizations. "
-                    f"Received: NaN or infinity at {layer.name!r}."
-                )
-            moments.add(parts["mean"], parts["variance"], int(parts["values"][0]))
-            count += count_rows(batch)
+        count = measure_inputs(model, layer, index, images, moments, batch_size)
         share = count / (count + prior)
         mean, variance = source[id(layer)]
         layer.moving_mean.assign(share * moments.mean + (1 - share) * mean)
@@ -166,9 +156,40 @@ def validate_batch_norm(batch_norm, model):
         )
 
 
-def _calls_in_order(model, batch):
+def measure_inputs(model, layer, index, images, moments, batch_size=64):
+    """Measure what a batch normalization is given.
+
+    Args:
+        model: A `keras.Model`.
+        layer: A `BatchNormalization` of it.
+        index: Which of the layer's calls, from 0.
+        images: What `recalibrate_batch_norm` takes.
+        moments: The `Moments` to add to.
+        batch_size: Images that are run together.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        ValueError: NaN or infinity in images or in what the layer is given.
+    """
+    inputs = InputMoments(model, layer, index)
+    count = 0
+    for batch in _batches(model, images, batch_size):
+        parts = predict_batch(inputs, batch)
+        if not (is_finite(parts["mean"]) and is_finite(parts["variance"])):
+            raise ValueError(
+                "Expected finite inputs of batch normalizations. "
+                f"Received: NaN or infinity at {layer.name!r}."
+            )
+        moments.add(parts["mean"], parts["variance"], int(parts["values"][0]))
+        count += count_rows(batch)
+    return count
+
+
+def calls_in_order(model, images, batch_size=64):
     """Each call of each batch normalization: the layer, and which of its calls it is."""
-    order = []
+    order, batch = [], _first_batch(model, images, batch_size)
     with listen(_all_batch_normalizations(model), lambda layer, *_: order.append(layer)):
         model(as_input_of(model, batch), training=False)
     seen = collections.Counter()

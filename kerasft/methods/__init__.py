@@ -7,6 +7,7 @@ another of any criterion.
 
 from kerasft.methods.clean_kept import SENSITIVE_FILTERS_CLEAN_KEPT
 from kerasft.methods.deepcorrect import DEEPCORRECT
+from kerasft.methods.filter_moments import FILTER_MOMENTS
 from kerasft.methods.head import HEAD
 from kerasft.methods.learning_rate import find_learning_rate
 from kerasft.methods.lora import LORA
@@ -32,6 +33,7 @@ METHODS: dict[str, Method] = {
     for method in (
         NOTHING,
         RECALIBRATION,
+        FILTER_MOMENTS,
         TENT,
         HEAD,
         FIRST_LAYERS,

@@ -44,9 +44,13 @@ def no_pairs(problem):
     return None
 
 
+def no_clean(problem):
+    return "There are no clean images." if problem.clean is None else None
+
+
 def no_clean_labels(problem):
-    if problem.clean is None:
-        return "There are no clean images."
+    if no_clean(problem):
+        return no_clean(problem)
     if problem.clean_labels is None and not problem.paired:
         return "There are no labels of clean images."
     return None

@@ -1,0 +1,135 @@
+"""What batch normalization would do, for networks without: no labels, no training.
+
+A distortion shifts and scales what each filter gives. From the first convolution to the
+last, mean and variance of each filter's output, before the activation, are measured on
+clean images in the source network, and on distorted ones in the network whose lower
+layers are matched already; a scale and a shift then give the filter on distorted images
+the moments that it has on clean ones, and are merged into its kernel and bias.
+As in recalibration, 16 images' worth of the clean moments is mixed into the distorted
+ones. Clean images need not be versions of the distorted ones, but should show the same
+kinds of things; where both show the same, the difference is that of the distortion alone.
+
+The composition is ours; references for its parts:
+    Schneider et al., NeurIPS 2020, arXiv 2006.16971, for batch normalization; Jordan et
+    al., *REPAIR: REnormalizing Permuted Activations for Interpolation Repair*, ICLR 2023,
+    arXiv 2211.08403, for putting normalizations behind convolutions that have none and
+    merging them afterwards.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasft.batch_norm import batch_normalizations, calls_in_order, measure_inputs, recalibrate
+from kerasft.layers.live_config import live_config
+from kerasft.methods.convolutions import convolutions
+from kerasft.methods.method import Method
+from kerasft.methods.outcome import Outcome
+from kerasft.methods.reasons import first_reason, no_clean, no_convolution
+from kerasft.moments import Moments
+from kerasft.rebuild import rebuild
+
+# Of a filter that gives the same everywhere.
+_EPSILON = 1e-6
+
+
+def _apply(problem, seed):
+    matched = {id(layer) for layer in _matched(problem)}
+    normalized = {}
+
+    def convert(layer):
+        if id(layer) not in matched:
+            return None
+        copy = _NormalizedConvolution(layer)
+        normalized[id(copy)] = copy, layer
+        return copy
+
+    def convert_back(layer):
+        return _to_conv(*normalized[id(layer)]) if id(layer) in normalized else None
+
+    model, _ = rebuild(problem.model, convert)
+    # As long as it does nothing, every layer is given what it is in the source.
+    measured = {}
+    for norm, index in calls_in_order(model, problem.clean):
+        moments = measured.setdefault(id(norm), (norm, Moments()))[1]
+        measure_inputs(model, norm, index, problem.clean, moments)
+    for norm, moments in measured.values():
+        norm.moving_mean.assign(moments.mean)
+        norm.moving_variance.assign(moments.variance)
+        norm.beta.assign(moments.mean)
+        norm.gamma.assign(np.sqrt(moments.variance + _EPSILON))
+    recalibrate(model, problem.distorted)
+    model, _ = rebuild(model, convert_back, give_back=True)
+    return Outcome(model)
+
+
+def _matched(problem):
+    """The convolutions that can take a scale and a shift."""
+    return [
+        layer
+        for layer in convolutions(problem).values()
+        if layer.use_bias and layer.kernel_constraint is None and layer.bias_constraint is None
+    ]
+
+
+class _NormalizedConvolution(keras.layers.Layer):
+    """A convolution with a batch normalization before its activation, which does nothing yet.
+
+    Args:
+        source: The built plain convolution that it begins as.
+    """
+
+    def __init__(self, source):
+        super().__init__(name=source.name, dtype=source.dtype_policy)
+        self.conv = type(source).from_config(live_config(source))
+        self.conv.build_from_config(source.get_build_config())
+        self.conv.set_weights(source.get_weights())
+        self.activation, self.conv.activation = self.conv.activation, keras.activations.linear
+        axis = -1 if source.data_format == "channels_last" else 1
+        self.norm = keras.layers.BatchNormalization(
+            axis=axis, epsilon=_EPSILON, name=source.name, dtype=source.dtype_policy
+        )
+
+    def build(self, input_shape):
+        self.norm.build(self.conv.compute_output_shape(input_shape))
+        self.norm.moving_variance.assign([1 - _EPSILON] * self.conv.filters)
+        self.built = True
+
+    def call(self, inputs):
+        return self.activation(self.norm(self.conv(inputs), training=False))
+
+    def compute_output_shape(self, input_shape):
+        return self.conv.compute_output_shape(input_shape)
+
+
+def _to_conv(normalized, source):
+    """The plain convolution, with the settings of the source, that does the same."""
+    kernel, bias, scale, shift, mean, variance = (
+        ops.convert_to_numpy(w).astype("float64")
+        for w in (*normalized.conv.weights, *normalized.norm.weights)
+    )
+    scale = scale / np.sqrt(variance + _EPSILON)
+    conv = type(source).from_config(live_config(source))
+    conv.build_from_config(source.get_build_config())
+    conv.set_weights([kernel * scale, (bias - mean) * scale + shift])
+    return conv
+
+
+def _batch_norm(problem):
+    if batch_normalizations(problem.model):
+        return "The model has batch normalization, which `batch norm` fits to distorted images."
+    return None
+
+
+def _no_bias(problem):
+    if not _matched(problem):
+        return "No convolution has a bias, and no constraints, to take a shift."
+    return None
+
+
+FILTER_MOMENTS = Method(
+    name="filter moments",
+    apply=_apply,
+    needs_labels=False,
+    reason_against=first_reason(_batch_norm, no_convolution, no_clean, _no_bias),
+)

@@ -1,0 +1,173 @@
+"""Filters on distorted images given the moments that they have on clean ones."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from test_scaled_filters import CLASSES, a_problem, network
+
+from kerasft.evaluation import predict_classes
+from kerasft.methods import METHODS, Problem
+
+layers = keras.layers
+METHOD = METHODS["filter moments"]
+
+
+def clean_and_dark(model, images=12):
+    """A problem of darker images, of others than the clean ones."""
+    problem = a_problem(model, images)
+    clean = np.random.default_rng(1).normal(size=(9, *model.input_shape[1:])).astype("float32")
+    return Problem(model, 0.4 * problem.distorted + 0.3, clean=clean)
+
+
+def test_layer_by_layer_the_slow_way():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(3, 3, activation="relu", bias_initializer="normal", name="first"),
+            layers.Conv2D(4, 2, activation="tanh", bias_initializer="normal", name="second"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    problem = clean_and_dark(model)
+    first, first_bias, second, second_bias, *others = model.get_weights()
+
+    def convolve(images, kernel, bias):
+        size = images.shape[1] - len(kernel) + 1
+        maps = np.empty((len(images), size, size, kernel.shape[-1]))
+        for row, column in np.ndindex(size, size):
+            patch = images[:, row : row + len(kernel), column : column + len(kernel), :, None]
+            maps[:, row, column] = (patch * kernel).sum(axis=(1, 2, 3)) + bias
+        return maps
+
+    def match(clean, distorted, kernel, bias):
+        weight = len(distorted) / (len(distorted) + 16)
+        clean, distorted = (convolve(x, kernel, bias) for x in (clean, distorted))
+        kernel, bias = kernel.astype("float64"), bias.astype("float64")
+        for filter_ in range(kernel.shape[-1]):
+            wanted, found = clean[..., filter_], distorted[..., filter_]
+            mean = weight * found.mean() + (1 - weight) * wanted.mean()
+            variance = weight * found.var() + (1 - weight) * wanted.var()
+            scale = np.sqrt((wanted.var() + 1e-6) / (variance + 1e-6))
+            kernel[..., filter_] *= scale
+            bias[filter_] = (bias[filter_] - mean) * scale + wanted.mean()
+        return kernel, bias
+
+    matched = match(problem.clean, problem.distorted, first, first_bias)
+    clean = np.maximum(convolve(problem.clean, first, first_bias), 0)
+    distorted = np.maximum(convolve(problem.distorted, *matched), 0)
+    expected = [*matched, *match(clean, distorted, second, second_bias)]
+    found = METHOD.apply(problem, 0).model.get_weights()
+    for one, other in zip(found, expected, strict=False):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert [w.tobytes() for w in found[4:]] == [w.tobytes() for w in others]
+
+
+@pytest.fixture(scope="module")
+def plain(digits):
+    """A network without batch normalization that knows digits."""
+    images, labels = digits
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, jit_compile=False)
+    model.fit(images[:900], labels[:900], batch_size=32, epochs=12, verbose=0)
+    return model
+
+
+def darken(images):
+    return 0.1 * images
+
+
+def test_it_wins_without_labels_where_images_are_dark(plain, digits):
+    images, labels = digits
+    problem = Problem(plain, darken(images[900:1000]), clean=images[1000:1100])
+    outcome = METHOD.apply(problem, 0)
+    before, after = (
+        np.mean(predict_classes(model, darken(images[1200:])) == labels[1200:])
+        for model in (plain, outcome.model)
+    )
+    assert before < 0.5
+    assert after > before + 0.3
+    assert outcome.trained_parameters == outcome.added_parameters == outcome.epochs == 0
+
+
+def test_it_does_nothing_where_images_are_not_distorted(plain, digits):
+    images = digits[0][900:1000]
+    model = METHOD.apply(Problem(plain, images, clean=images), 0).model
+    for before, after in zip(plain.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"padding": "same", "strides": 2},
+        {"groups": 3},
+        {"data_format": "channels_first"},
+        {"activation": layers.LeakyReLU(negative_slope=0.3)},
+        {"dtype": "mixed_float16", "trainable": False},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_the_result_is_a_plain_network_whose_filters_have_the_moments_asked_for(settings):
+    model = network(**settings)
+    before = [w.tobytes() for w in model.get_weights()]
+    # So many images that those of the source hardly count.
+    problem = clean_and_dark(model, images=6000)
+    tuned = METHOD.apply(problem, 0).model
+    conv, source = tuned.get_layer("conv"), model.get_layer("conv")
+    assert type(conv) is layers.Conv2D
+    assert conv.get_config() == source.get_config()
+    assert [w.tobytes() for w in model.get_weights()] == before
+    axis = 1 if conv.data_format == "channels_first" else -1
+    moments = []
+    for layer, images in ((source, problem.clean), (conv, problem.distorted)):
+        layer.activation = keras.activations.linear
+        maps = np.moveaxis(np.asarray(layer(images), "float64"), axis, -1).reshape(-1, 6)
+        moments.append((maps.mean(axis=0), maps.std(axis=0)))
+    np.testing.assert_allclose(moments[0], moments[1], atol=2e-2)
+
+
+def test_a_filter_that_gives_the_same_everywhere_keeps_its_form():
+    model = network(activation="relu")
+    kernel, bias, *rest = model.get_weights()
+    kernel[..., 2] = 0
+    model.set_weights([kernel, bias, *rest])
+    tuned = METHOD.apply(clean_and_dark(model), 0).model
+    assert (tuned.get_weights()[0][..., 2] == 0).all()
+    np.testing.assert_allclose(tuned.get_weights()[1][2], bias[2], atol=1e-6)
+    assert np.isfinite(tuned.get_weights()[0]).all()
+
+
+def test_a_layer_that_is_called_twice_has_one_scale_for_both():
+    conv, inputs = layers.Conv2D(3, 3, padding="same", name="conv"), keras.Input((6, 6, 3))
+    x = layers.Flatten()(conv(conv(inputs)))
+    model = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+    tuned = METHOD.apply(clean_and_dark(model), 0).model
+    assert len(tuned.weights) == len(model.weights)
+    assert (tuned.get_layer("conv").kernel != conv.kernel).numpy().any()
+
+
+def test_it_says_where_it_does_not_fit(problem):
+    assert "has batch normalization" in METHOD.reason_against(problem)
+    model = network()
+    fits = clean_and_dark(model)
+    assert METHOD.reason_against(fits) is None
+    without = dataclasses.replace(fits, clean=None)
+    assert METHOD.reason_against(without) == "There are no clean images."
+    for settings in ({"use_bias": False}, {"kernel_constraint": "max_norm"}):
+        other = dataclasses.replace(fits, model=network(**settings))
+        assert "has a bias" in METHOD.reason_against(other)
