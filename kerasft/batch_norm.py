@@ -84,7 +84,7 @@ def recalibrate_batch_norm(model, images, *, prior=PRIOR, batch_size=64):
     number = isinstance(prior, numbers.Real) and not isinstance(prior, bool)
     if not number or not 0 <= prior < math.inf:
         raise ValueError(f"Expected prior as a finite number of at least 0. Received: {prior!r}.")
-    if not _all_batch_normalizations(model):
+    if not all_batch_normalizations(model):
         raise ValueError(
             f"Expected a model with batch normalization. Received: {model.name!r}, which has none."
         )
@@ -148,7 +148,7 @@ def validate_batch_norm(batch_norm, model):
     if batch_norm == "frozen" or not isinstance(model, keras.Model):
         return
     # Training reaches a layer by its name, measuring does not need one.
-    find = batch_normalizations if batch_norm == "train" else _all_batch_normalizations
+    find = batch_normalizations if batch_norm == "train" else all_batch_normalizations
     if not find(model):
         raise ValueError(
             f"Expected a model with batch normalization for batch_norm={batch_norm!r}. "
@@ -190,7 +190,7 @@ def measure_inputs(model, layer, index, images, moments, batch_size=64):
 def calls_in_order(model, images, batch_size=64):
     """Each call of each batch normalization: the layer, and which of its calls it is."""
     order, batch = [], _first_batch(model, images, batch_size)
-    with listen(_all_batch_normalizations(model), lambda layer, *_: order.append(layer)):
+    with listen(all_batch_normalizations(model), lambda layer, *_: order.append(layer)):
         model(as_input_of(model, batch), training=False)
     seen = collections.Counter()
     calls = []
@@ -200,7 +200,7 @@ def calls_in_order(model, images, batch_size=64):
     return calls
 
 
-def _all_batch_normalizations(model):
+def all_batch_normalizations(model):
     """Those inside layers that are no models as well."""
     return [x for x in sublayers(model) if isinstance(x, keras.layers.BatchNormalization)]
 

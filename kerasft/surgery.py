@@ -92,7 +92,7 @@ def make_partially_trainable(model, selection, *, trainable=()):
             "Expected each layer in selection or in trainable. "
             f"Received: {both[0]!r} in both; select all filters to train it as a whole."
         )
-    _refuse_restless(layers, unfrozen.values())
+    refuse_restless(layers, unfrozen.values())
 
     def convert(layer):
         if id(layer) not in filters_of:
@@ -105,7 +105,7 @@ def make_partially_trainable(model, selection, *, trainable=()):
 
     clone, clone_of = rebuild(model, convert)
     if filters_of:
-        raise _out_of_reach([path for path, _, _ in filters_of.values()], layers)
+        raise out_of_reach([path for path, _, _ in filters_of.values()], layers)
     # From the top down, so that a source model frozen as a whole does not
     # keep the selected filters frozen.
     _unfreeze(clone)
@@ -124,7 +124,7 @@ def make_partially_trainable(model, selection, *, trainable=()):
     return clone
 
 
-def _refuse_restless(layers, unfrozen):
+def refuse_restless(layers, unfrozen):
     """Refuse layers whose weights change in training whatever `trainable` says."""
     for path, layer in layers.items():
         parts = [layer] if isinstance(layer, keras.Model) else [layer, *sublayers(layer)]
@@ -137,7 +137,7 @@ def _refuse_restless(layers, unfrozen):
             )
 
 
-def _out_of_reach(paths, layers):
+def out_of_reach(paths, layers):
     """The error for layers in models whose own code wires them, which a copy would lose."""
     parents = paths[0].split("/")[:-1]
     ancestors = ["/".join(parents[: i + 1]) for i in range(len(parents))]
@@ -198,7 +198,7 @@ def merge(model):
 
     clone, _ = rebuild(model, convert, give_back=True)
     if partial:
-        raise _out_of_reach(list(partial.values()), layers)
+        raise out_of_reach(list(partial.values()), layers)
     _unfreeze(clone)
     return clone
 

@@ -214,8 +214,8 @@ class PartiallyTrainable(keras.Layer):
 
         Raises:
             TypeError: `conv` is not exactly the plain convolution of this class.
-            ValueError: LoRA or quantization is enabled on it; an index out of
-                range or repeated.
+            ValueError: LoRA or quantization is enabled on it, or its
+                activation has weights; an index out of range or repeated.
         """
         plain = cls.conv_class.__name__
         if type(conv) is not cls.conv_class:
@@ -227,6 +227,12 @@ class PartiallyTrainable(keras.Layer):
             raise ValueError(
                 f"Expected a {plain} without LoRA and without quantization. Received: layer "
                 f"{conv.name!r} with one of them. Load its weights into a plain model first."
+            )
+        if getattr(conv.activation, "weights", None):
+            raise ValueError(
+                f"Expected a {plain} whose activation has no weights. Received: layer "
+                f"{conv.name!r} with {type(conv.activation).__name__}; make the activation a "
+                "layer of its own."
             )
         # Checked here too, for an error without Keras's dump of the configuration.
         filters = validate_filters(trainable_filters, conv.filters)

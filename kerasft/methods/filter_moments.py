@@ -20,9 +20,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasft.batch_norm import batch_normalizations, calls_in_order, measure_inputs, recalibrate
-from kerasft.layers.live_config import live_config
+from kerasft.batch_norm import (
+    all_batch_normalizations,
+    calls_in_order,
+    measure_inputs,
+    recalibrate,
+)
 from kerasft.methods.convolutions import convolutions
+from kerasft.methods.exchange import Exchange, conv_like
 from kerasft.methods.method import Method
 from kerasft.methods.outcome import Outcome
 from kerasft.methods.reasons import first_reason, no_clean, no_convolution
@@ -34,41 +39,35 @@ _EPSILON = 1e-6
 
 
 def _apply(problem, seed):
-    matched = {id(layer) for layer in _matched(problem)}
-    normalized = {}
-
-    def convert(layer):
-        if id(layer) not in matched:
-            return None
-        copy = _NormalizedConvolution(layer)
-        normalized[id(copy)] = copy, layer
-        return copy
-
-    def convert_back(layer):
-        return _to_conv(*normalized[id(layer)]) if id(layer) in normalized else None
-
-    model, _ = rebuild(problem.model, convert)
-    # As long as it does nothing, every layer is given what it is in the source.
-    measured = {}
+    makers = dict.fromkeys(_matched(problem), _NormalizedConvolution)
+    exchange = Exchange(problem.model, makers, _to_conv)
+    model, _ = rebuild(problem.model, exchange.convert)
+    exchange.check()
+    # As long as they do nothing, every layer is given what it is in the source.
+    measured = {id(layer.norm): (layer.norm, Moments()) for layer in exchange.layers}
     for norm, index in calls_in_order(model, problem.clean):
-        moments = measured.setdefault(id(norm), (norm, Moments()))[1]
-        measure_inputs(model, norm, index, problem.clean, moments)
+        if id(norm) in measured:
+            measure_inputs(model, norm, index, problem.clean, measured[id(norm)][1])
     for norm, moments in measured.values():
         norm.moving_mean.assign(moments.mean)
         norm.moving_variance.assign(moments.variance)
         norm.beta.assign(moments.mean)
         norm.gamma.assign(np.sqrt(moments.variance + _EPSILON))
     recalibrate(model, problem.distorted)
-    model, _ = rebuild(model, convert_back, give_back=True)
+    model, _ = rebuild(model, exchange.convert_back, give_back=True)
     return Outcome(model)
 
 
 def _matched(problem):
-    """The convolutions that can take a scale and a shift."""
+    """Paths of the convolutions that can take a scale and a shift, and are copied as they are."""
     return [
-        layer
-        for layer in convolutions(problem).values()
-        if layer.use_bias and layer.kernel_constraint is None and layer.bias_constraint is None
+        path
+        for path, layer in convolutions(problem).items()
+        if type(layer) in (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+        and layer.use_bias
+        and layer.kernel_constraint is None
+        and layer.bias_constraint is None
+        and not getattr(layer.activation, "weights", None)
     ]
 
 
@@ -81,9 +80,7 @@ class _NormalizedConvolution(keras.layers.Layer):
 
     def __init__(self, source):
         super().__init__(name=source.name, dtype=source.dtype_policy)
-        self.conv = type(source).from_config(live_config(source))
-        self.conv.build_from_config(source.get_build_config())
-        self.conv.set_weights(source.get_weights())
+        self.conv = conv_like(source, source.get_weights())
         self.activation, self.conv.activation = self.conv.activation, keras.activations.linear
         axis = -1 if source.data_format == "channels_last" else 1
         self.norm = keras.layers.BatchNormalization(
@@ -109,21 +106,18 @@ def _to_conv(normalized, source):
         for w in (*normalized.conv.weights, *normalized.norm.weights)
     )
     scale = scale / np.sqrt(variance + _EPSILON)
-    conv = type(source).from_config(live_config(source))
-    conv.build_from_config(source.get_build_config())
-    conv.set_weights([kernel * scale, (bias - mean) * scale + shift])
-    return conv
+    return conv_like(source, [kernel * scale, (bias - mean) * scale + shift])
 
 
 def _batch_norm(problem):
-    if batch_normalizations(problem.model):
+    if all_batch_normalizations(problem.model):
         return "The model has batch normalization, which `batch norm` fits to distorted images."
     return None
 
 
 def _no_bias(problem):
     if not _matched(problem):
-        return "No convolution has a bias, and no constraints, to take a shift."
+        return "No plain convolution has a bias, and no constraints, to take a shift."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Some filters trained as a whole, every other one by a scale and its bias.
+"""Some filters trained as a whole, and a scale and the bias of every filter.
 
 A scale and a bias for each filter are few, and let filters that keep their form follow
 inputs that have become weaker or stronger. Afterwards the scales are multiplied into the
@@ -9,13 +9,18 @@ Reference:
     Tuning*, NeurIPS 2022, arXiv 2210.08823.
 """
 
+import functools
+
 import keras
 from keras import ops
 
 from kerasft.layer_lookup import named_layers
 from kerasft.layers.live_config import live_config
 from kerasft.methods.copies import copy_model, train_only
+from kerasft.methods.exchange import Exchange, conv_like
 from kerasft.methods.training import train
+from kerasft.surgery import refuse_restless
+from kerasft.training_checks import validate_weights
 from kerasft.tunable import find_tunable
 
 
@@ -44,28 +49,28 @@ def train_scaled_filters(model, problem, seed, selection):
 
     Returns:
         An `Outcome`.
+
+    Raises:
+        ValueError: A layer whose filters cannot be trained one by one, or whose weights
+            change whatever is trained; a training that diverged to NaN.
     """
     keras.utils.set_random_seed(seed)
     layers = named_layers(model)
-    chosen = {}
+    refuse_restless(layers, ())
+    makers = {}
     for name, filters in selection.items():
         path, partial_class = find_tunable(name, layers)
-        chosen[id(layers[path])] = partial_class, filters
-    scaled = {}
-
-    def convert(layer):
-        if id(layer) not in chosen:
-            return None
-        copy = _ScaledFilters(layer, *chosen[id(layer)])
-        scaled[id(copy)] = copy, layer
-        return copy
-
-    def convert_back(layer):
-        return _to_conv(*scaled[id(layer)]) if id(layer) in scaled else None
-
-    copy = copy_model(model, convert)
+        makers[path] = functools.partial(
+            _ScaledFilters, partial_class=partial_class, filters=filters
+        )
+    exchange = Exchange(model, makers, _to_conv)
+    copy = copy_model(model, exchange.convert)
+    exchange.check()
+    scaled = {id(layer) for layer in exchange.layers}
     train_only(copy, [path for path, layer in named_layers(copy).items() if id(layer) in scaled])
-    return train(copy, problem, convert=convert_back)
+    outcome = train(copy, problem, convert=exchange.convert_back)
+    validate_weights(outcome.model, f"{model.name!r}, which diverged in training,")
+    return outcome
 
 
 def _has_scales(conv):
@@ -92,7 +97,13 @@ class _ScaledFilters(keras.layers.Layer):
         copy = partial_class.from_conv(source, filters)
         # Not that of the source, since it may be a layer.
         self.activation = copy.activation
-        kernel_alone = {"activation": None, "activity_regularizer": None, "use_bias": False}
+        kernel_alone = {
+            "activation": None,
+            "activity_regularizer": None,
+            "use_bias": False,
+            # That of the source may be frozen; this layer says what is trained.
+            "trainable": True,
+        }
         self.conv = partial_class.from_config({**live_config(copy), **kernel_alone})
         self.conv.build_from_config(source.get_build_config())
         self.conv.load_own_variables({"0": source.kernel})
@@ -128,12 +139,8 @@ class _ScaledFilters(keras.layers.Layer):
 
 def _to_conv(scaled, source):
     """The plain convolution, with the settings of the source, that does the same."""
-    kernel = ops.convert_to_numpy(scaled.conv.kernel)
+    kernel = scaled.conv.kernel
     if scaled.scale is not None:
-        kernel = kernel * ops.convert_to_numpy(scaled.scale)
-    conv = type(source).from_config(live_config(source))
-    conv.build_from_config(source.get_build_config())
-    conv.kernel.assign(kernel)
-    if scaled.bias is not None:
-        conv.bias.assign(scaled.bias)
-    return conv
+        kernel = ops.multiply(kernel, scaled.scale)
+    bias = [] if scaled.bias is None else [scaled.bias]
+    return conv_like(source, [ops.convert_to_numpy(w) for w in (kernel, *bias)])

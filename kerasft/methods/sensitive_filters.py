@@ -9,8 +9,8 @@ Four steps, each of which is a published idea; the composition is ours:
    quarter of the parameters of these layers is used. A fixed quarter of each
    layer spends nearly all of it in the upper, wide layers; this goes where it
    helps, often to most of the first layers.
-3. They are fine-tuned, and with them a scale and the bias of every other filter, which
-   the quarter pays for too (Lian et al., NeurIPS 2022). Where the images have clean
+3. They are fine-tuned, and with them a scale and the bias of every filter, which the
+   quarter pays for too (Lian et al., NeurIPS 2022). Where the images have clean
    versions, half of each label is what the source network says of the clean version
    (Hinton et al., 2015).
 4. The weights are put between those before and after training, where accuracy

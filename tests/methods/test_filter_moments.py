@@ -152,13 +152,34 @@ def test_a_filter_that_gives_the_same_everywhere_keeps_its_form():
     assert np.isfinite(tuned.get_weights()[0]).all()
 
 
-def test_a_layer_that_is_called_twice_has_one_scale_for_both():
+def test_a_layer_that_is_called_twice_has_the_moments_of_both():
     conv, inputs = layers.Conv2D(3, 3, padding="same", name="conv"), keras.Input((6, 6, 3))
     x = layers.Flatten()(conv(conv(inputs)))
     model = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
-    tuned = METHOD.apply(clean_and_dark(model), 0).model
+    problem = clean_and_dark(model)
+    # Without a distortion nothing is asked for: only then both calls are known beforehand.
+    same = dataclasses.replace(problem, distorted=problem.clean)
+    tuned = METHOD.apply(same, 0).model
     assert len(tuned.weights) == len(model.weights)
-    assert (tuned.get_layer("conv").kernel != conv.kernel).numpy().any()
+    first = conv(problem.clean)
+    maps = np.concatenate([first, conv(first)]).reshape(-1, 3).astype("float64")
+    once = np.asarray(first, "float64").reshape(-1, 3)
+    share = len(problem.clean) / (len(problem.clean) + 16)
+    # The first call is measured and normalized before the second one is reached.
+    mean, variance = maps.mean(axis=0), maps.var(axis=0)
+    scale = np.sqrt((variance + 1e-6) / (share * once.var(0) + (1 - share) * variance + 1e-6))
+    shifted = (once - share * once.mean(0) - (1 - share) * mean) * scale + mean
+    again = np.asarray(conv(shifted.reshape(first.shape).astype("float32")), "float64").reshape(
+        -1, 3
+    )
+    both = np.concatenate([once, again])
+    mixed = share * both.mean(0) + (1 - share) * mean
+    scale = np.sqrt((variance + 1e-6) / (share * both.var(0) + (1 - share) * variance + 1e-6))
+    kernel, bias = conv.get_weights()
+    np.testing.assert_allclose(tuned.get_layer("conv").kernel, kernel * scale, atol=1e-5)
+    np.testing.assert_allclose(
+        tuned.get_layer("conv").bias, (bias - mixed) * scale + mean, atol=1e-5
+    )
 
 
 def test_it_says_where_it_does_not_fit(problem):
@@ -168,6 +189,65 @@ def test_it_says_where_it_does_not_fit(problem):
     assert METHOD.reason_against(fits) is None
     without = dataclasses.replace(fits, clean=None)
     assert METHOD.reason_against(without) == "There are no clean images."
-    for settings in ({"use_bias": False}, {"kernel_constraint": "max_norm"}):
+    for settings in (
+        {"use_bias": False},
+        {"kernel_constraint": "max_norm"},
+        {"bias_constraint": "non_neg"},
+        {"activation": layers.PReLU()},
+    ):
         other = dataclasses.replace(fits, model=network(**settings))
+        # Keras builds an activation with its first call.
+        other.model(fits.clean)
         assert "has a bias" in METHOD.reason_against(other)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.DepthwiseConv2D(3, name="named"),
+        layers.SeparableConv2D(3, 3, name="named"),
+        layers.Conv2DTranspose(3, 3, name="named"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_of_other_kinds_are_no_layers_to_match(layer):
+    head = layers.Dense(CLASSES, activation="softmax")
+    model = keras.Sequential([keras.Input((6, 6, 3)), layer, layers.Flatten(), head])
+    named = dataclasses.replace(clean_and_dark(model), layers=("named",))
+    assert "has a bias" in METHOD.reason_against(named)
+
+
+def test_a_batch_normalization_inside_a_layer_is_one_too():
+    @keras.saving.register_keras_serializable(package="test_filter_moments")
+    class Block(layers.Layer):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            self.norm = layers.BatchNormalization()
+
+        def build(self, shape):
+            self.norm.build(shape)
+            self.built = True
+
+        def call(self, inputs):
+            return self.norm(inputs)
+
+    head = layers.Dense(CLASSES, activation="softmax")
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), layers.Conv2D(3, 3), Block(), layers.Flatten(), head]
+    )
+    assert "has batch normalization" in METHOD.reason_against(clean_and_dark(model))
+
+
+def test_convolutions_out_of_reach_are_told():
+    class Wired(keras.Model):
+        def __init__(self, name="wired", **settings):
+            super().__init__(name=name, **settings)
+            self.conv = layers.Conv2D(3, 3, name="conv")
+
+        def call(self, inputs):
+            return self.conv(inputs)
+
+    head = layers.Dense(CLASSES, activation="softmax")
+    model = keras.Sequential([keras.Input((6, 6, 3)), Wired(), layers.Flatten(), head])
+    with pytest.raises(ValueError, match="wired in code"):
+        METHOD.apply(clean_and_dark(model), 0)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasft.methods import Problem
+from kerasft.methods import Problem, scaled_filters, training
 from kerasft.methods.scaled_filters import count_scales, train_scaled_filters
 
 layers = keras.layers
@@ -127,6 +127,68 @@ def test_the_result_is_the_plain_network_that_the_trained_one_was(settings):
     assert sharper[1] < sharper[0] - 0.1
     assert [w.tobytes() for w in model.get_weights()] == before
     assert source.trainable == settings.get("trainable", True)
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["whole", "nested"])
+def test_a_frozen_source_keeps_no_chosen_kernel_frozen(nested):
+    model = network()
+    path = "conv"
+    if nested:
+        inner = keras.Sequential([keras.Input((6, 6, 3)), *model.layers[:1]], name="inner")
+        model = keras.Sequential([keras.Input((6, 6, 3)), inner, *model.layers[1:]])
+        path = "inner/conv"
+    model.trainable = False
+    outcome = train_scaled_filters(model, a_problem(model), 0, {path: [0, 5]})
+    assert outcome.trained_parameters == 2 * 3 * 3 * CHANNELS + 6 + 6
+    assert not model.trainable
+
+
+def test_what_the_source_asks_of_bias_and_output_is_asked_in_training():
+    """The losses at the start, and the bias after a step."""
+    asked = {
+        "bias_regularizer": keras.regularizers.L2(3.0),
+        "activity_regularizer": keras.regularizers.L2(0.01),
+        "bias_constraint": keras.constraints.NonNeg(),
+    }
+    model = network(**asked)
+    problem = a_problem(model, learning_rate=10.0)
+    wanted = compiled(model).evaluate(*problem.validation, batch_size=16, verbose=0)
+    seen = []
+
+    original = training.train
+
+    def train(copy, problem, **settings):
+        seen.append(compiled(copy).evaluate(*problem.validation, batch_size=16, verbose=0))
+        return original(copy, problem, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaled_filters, "train", train)
+        tuned = train_scaled_filters(model, problem, 0, {"conv": [0]}).model
+    bare = compiled(network()).evaluate(*problem.validation, batch_size=16, verbose=0)
+    assert wanted > bare + 0.05
+    np.testing.assert_allclose(seen, wanted, rtol=1e-5)
+    assert (tuned.get_layer("conv").bias.numpy() >= 0).all()
+
+
+def test_what_cannot_be_trained_so_is_refused():
+    model = network(activation=layers.PReLU())
+    # Keras builds the activation with its first call.
+    model(a_problem(model).distorted)
+    with pytest.raises(ValueError, match="whose activation has no weights"):
+        train_scaled_filters(model, a_problem(model), 0, {"conv": [0]})
+    inputs = keras.Input((6, 6, CHANNELS))
+    x = layers.Conv2D(4, 3, name="conv")(inputs)
+    x = layers.Flatten()(layers.SpectralNormalization(layers.Conv2D(4, 3), name="sn")(x))
+    model = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+    with pytest.raises(ValueError, match="SpectralNormalization"):
+        train_scaled_filters(model, a_problem(model), 0, {"conv": [0]})
+
+
+def test_a_training_that_diverged_is_told():
+    model = network(activation=None)
+    problem = a_problem(model, learning_rate=1e30, batch_size=4)
+    with pytest.raises(ValueError, match="which diverged in training"):
+        train_scaled_filters(model, problem, 0, {"conv": [0]})
 
 
 def compiled(model):
