@@ -101,6 +101,11 @@ def test_scores_of_another_criterion_are_called_so(make_report, make_layer, read
     assert "EMD" not in page.text
     assert "“ gradient $ ”, bars show the score" in page.text
     assert "100 images" in page.text
+    assert "How the filters rank" in page.text
+    assert "The criterion “ gradient $ ” gives each filter" in page.text
+    # That is what distances say.
+    assert "earth mover" not in page.text
+    assert "distortion disturbs" not in page.text
 
 
 def test_many_layers_are_drawn_up_to_twelve(make_report, make_layer, read_page):
