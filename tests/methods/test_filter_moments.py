@@ -10,7 +10,7 @@ from test_scaled_filters import CLASSES, a_problem, network
 from kerasft.evaluation import predict_classes
 from kerasft.methods import METHODS, Problem
 
-layers = keras.layers
+layers, to_numpy = keras.layers, keras.ops.convert_to_numpy
 METHOD = METHODS["filter moments"]
 
 
@@ -136,7 +136,7 @@ def test_the_result_is_a_plain_network_whose_filters_have_the_moments_asked_for(
     moments = []
     for layer, images in ((source, problem.clean), (conv, problem.distorted)):
         layer.activation = keras.activations.linear
-        maps = np.moveaxis(np.asarray(layer(images), "float64"), axis, -1).reshape(-1, 6)
+        maps = np.moveaxis(to_numpy(layer(images)).astype("float64"), axis, -1).reshape(-1, 6)
         moments.append((maps.mean(axis=0), maps.std(axis=0)))
     np.testing.assert_allclose(moments[0], moments[1], atol=2e-2)
 
@@ -161,17 +161,15 @@ def test_a_layer_that_is_called_twice_has_the_moments_of_both():
     same = dataclasses.replace(problem, distorted=problem.clean)
     tuned = METHOD.apply(same, 0).model
     assert len(tuned.weights) == len(model.weights)
-    first = conv(problem.clean)
-    maps = np.concatenate([first, conv(first)]).reshape(-1, 3).astype("float64")
-    once = np.asarray(first, "float64").reshape(-1, 3)
+    first = to_numpy(conv(problem.clean)).astype("float64")
+    maps = np.concatenate([first, to_numpy(conv(first))]).reshape(-1, 3)
+    once = first.reshape(-1, 3)
     share = len(problem.clean) / (len(problem.clean) + 16)
     # The first call is measured and normalized before the second one is reached.
     mean, variance = maps.mean(axis=0), maps.var(axis=0)
     scale = np.sqrt((variance + 1e-6) / (share * once.var(0) + (1 - share) * variance + 1e-6))
     shifted = (once - share * once.mean(0) - (1 - share) * mean) * scale + mean
-    again = np.asarray(conv(shifted.reshape(first.shape).astype("float32")), "float64").reshape(
-        -1, 3
-    )
+    again = to_numpy(conv(shifted.reshape(first.shape))).astype("float64").reshape(-1, 3)
     both = np.concatenate([once, again])
     mixed = share * both.mean(0) + (1 - share) * mean
     scale = np.sqrt((variance + 1e-6) / (share * both.var(0) + (1 - share) * variance + 1e-6))
