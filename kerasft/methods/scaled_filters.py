@@ -117,7 +117,8 @@ class _ScaledFilters(keras.layers.Layer):
                 constraint=source.bias_constraint,
                 name="bias",
             )
-            self.bias.assign(source.bias)
+            # Not the array itself, which JAX would give away in training.
+            self.bias.assign(ops.convert_to_numpy(source.bias))
 
     def build(self, input_shape):
         # Built with the layer that it begins as.
