@@ -53,14 +53,15 @@ class Exchange:
         return self._to_conv(*self._pairs[id(layer)]) if id(layer) in self._pairs else None
 
 
-def conv_like(source, weights):
+def conv_like(source, weights, **changes):
     """A built plain convolution with the settings of another and weights of its own.
 
     Args:
         source: A built plain convolution.
         weights: List of arrays.
+        **changes: Settings that it has instead.
     """
-    conv = type(source).from_config(live_config(source))
+    conv = type(source).from_config({**live_config(source), **changes})
     conv.build_from_config(source.get_build_config())
     conv.set_weights(weights)
     return conv

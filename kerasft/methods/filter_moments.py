@@ -80,8 +80,9 @@ class _NormalizedConvolution(keras.layers.Layer):
 
     def __init__(self, source):
         super().__init__(name=source.name, dtype=source.dtype_policy)
-        self.conv = conv_like(source, source.get_weights())
-        self.activation, self.conv.activation = self.conv.activation, keras.activations.linear
+        # Not that of the source, since it may be a layer.
+        self.activation = conv_like(source, source.get_weights()).activation
+        self.conv = conv_like(source, source.get_weights(), activation=None)
         axis = -1 if source.data_format == "channels_last" else 1
         self.norm = keras.layers.BatchNormalization(
             axis=axis, epsilon=_EPSILON, name=source.name, dtype=source.dtype_policy

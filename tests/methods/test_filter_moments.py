@@ -87,20 +87,20 @@ def plain(digits):
     return model
 
 
-def darken(images):
-    return 0.03 * images
+def lose_contrast(images):
+    return 0.35 * images + 120
 
 
-def test_it_wins_without_labels_where_images_are_dark(plain, digits):
+def test_it_wins_without_labels_where_contrast_is_lost(plain, digits):
     images, labels = digits
-    problem = Problem(plain, darken(images[900:1000]), clean=images[1000:1100])
+    problem = Problem(plain, lose_contrast(images[900:1000]), clean=images[1000:1100])
     outcome = METHOD.apply(problem, 0)
     before, after = (
-        np.mean(predict_classes(model, darken(images[1200:])) == labels[1200:])
+        np.mean(predict_classes(model, lose_contrast(images[1200:])) == labels[1200:])
         for model in (plain, outcome.model)
     )
-    assert before < 0.5
-    assert after > before + 0.3
+    assert before < 0.6
+    assert after > before + 0.1
     assert outcome.trained_parameters == outcome.added_parameters == outcome.epochs == 0
 
 
@@ -134,8 +134,10 @@ def test_the_result_is_a_plain_network_whose_filters_have_the_moments_asked_for(
     assert [w.tobytes() for w in model.get_weights()] == before
     axis = 1 if conv.data_format == "channels_first" else -1
     moments = []
-    for layer, images in ((source, problem.clean), (conv, problem.distorted)):
-        layer.activation = keras.activations.linear
+    for fused, images in ((source, problem.clean), (conv, problem.distorted)):
+        layer = layers.Conv2D.from_config({**fused.get_config(), "activation": None})
+        layer.build_from_config(fused.get_build_config())
+        layer.set_weights(fused.get_weights())
         maps = np.moveaxis(to_numpy(layer(images)).astype("float64"), axis, -1).reshape(-1, 6)
         moments.append((maps.mean(axis=0), maps.std(axis=0)))
     np.testing.assert_allclose(moments[0], moments[1], atol=2e-2)
