@@ -14,7 +14,6 @@ class Exchange:
             that is to stand in its place.
         to_conv: Function from the layer that stands there and the source to the plain
             convolution that does the same.
-
     """
 
     def __init__(self, model, makers, to_conv):
