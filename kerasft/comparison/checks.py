@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
@@ -82,6 +82,22 @@ def check_settings(model, settings, seeds):
             )
 
 
+def layer_names(layers):
+    """Names of layers as a tuple, or `None` for all.
+
+    Args:
+        layers: A sequence of names, or `None`.
+
+    Raises:
+        TypeError: A single name, or no sequence.
+    """
+    if layers is None:
+        return None
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
+    return tuple(layers)
+
+
 def number_of_classes(model):
     """Classes of a classifier; one output is the probability of the second of two."""
     return max(model.outputs[0].shape[-1], 2)
@@ -105,6 +121,10 @@ def chosen_methods(methods):
         return dict(METHODS)
     if isinstance(methods, (str, Method)):
         methods = [methods]
+    if not isinstance(methods, Iterable):
+        raise TypeError(
+            f"Expected methods as names or Method objects. Received: {type(methods).__name__}."
+        )
     chosen = {}
     for method in methods:
         if isinstance(method, str):
@@ -139,6 +159,8 @@ def compared_images(model, distorted, distorted_test, validation, clean, clean_t
     Raises:
         ValueError: Sets that do not fit the model, each other or the settings.
     """
+    if distorted is None:
+        raise ValueError("Expected distorted as (images, labels). Received: None.")
     sets = {"distorted": distorted, "distorted_test": distorted_test, "validation": validation}
     several = isinstance(distorted, Mapping)
     for name, value in sets.items():

@@ -11,6 +11,7 @@ from kerasft.comparison.checks import (
     check_settings,
     chosen_methods,
     compared_images,
+    layer_names,
     number_of_classes,
 )
 from kerasft.comparison.comparison import Comparison
@@ -18,7 +19,7 @@ from kerasft.comparison.draw import draw_problem
 from kerasft.comparison.images import images_digest, store_images
 from kerasft.comparison.leaderboard import by_seed, leaderboard, left_out
 from kerasft.comparison.model_digest import model_digest
-from kerasft.comparison.notes import notes_on
+from kerasft.comparison.notes import notes_on, notes_on_runs
 from kerasft.comparison.recommend import recommend
 from kerasft.comparison.run_method import ComparisonBench, apply_method, run_method
 from kerasft.comparison.settings import Settings
@@ -81,7 +82,8 @@ def compare(
         methods: Names from `kerasft.methods.METHODS`, or
             `kerasft.methods.Method` objects of your own. Default: all of
             `METHODS`. A method that does not fit is left out, and the reason
-            told; so is one that raises `ValueError`.
+            told; so is one that raises `ValueError`. Runs in `out` are known
+            by the name: a method of yours that has changed needs another one.
         labels: Number of labelled distorted images to draw for each seed, to
             train on and to stop by. Default: all.
         seeds: Number of repetitions; seeds are 0, 1, ….
@@ -100,7 +102,8 @@ def compare(
         A `Comparison`.
 
     Raises:
-        TypeError: Not a `keras.Model`, or a method that is none.
+        TypeError: Not a `keras.Model`, a method that is none, or `layers` that
+            are no sequence of names.
         ValueError: Images, labels or settings out of range or not fit for
             the model or each other, or `out` holds the runs of others.
 
@@ -119,8 +122,7 @@ def compare(
     ['batch norm']
     """
     settings = Settings(
-        labels, bool(paired), None if layers is None else tuple(layers), epochs, patience,
-        batch_size, learning_rate,
+        labels, bool(paired), layer_names(layers), epochs, patience, batch_size, learning_rate,
     )  # fmt: skip
     check_settings(model, settings, seeds)
     chosen = chosen_methods(methods)
@@ -141,6 +143,7 @@ def compare(
         for method in chosen
     ]
     runs = _run(model, compared, settings, chosen, configurations, columns, out)
+    notes += notes_on_runs(runs)
     seed_means = by_seed(runs)
     table = leaderboard(seed_means)
     best, recommendation = recommend(seed_means, table)
@@ -171,6 +174,7 @@ def _run(model, compared, settings, methods, configurations, columns, out):
                     settings,
                     methods,
                     policy.name,
+                    model.dtype_policy.name,
                 )
                 return run_grid(
                     functools.partial(run_method, bench),

@@ -43,3 +43,21 @@ def notes_on(compared, settings, classes):
     if len(compared) > 1:
         notes.append(f"Accuracies are means over {len(compared)} distortions.")
     return tuple(notes)
+
+
+def notes_on_runs(runs):
+    """Sentences about runs that were made before, with other versions.
+
+    Args:
+        runs: `pandas.DataFrame` with the columns of `provenance`.
+
+    Returns:
+        Tuple of sentences.
+    """
+    makers = runs[["kerasft", "keras", "backend"]].drop_duplicates()
+    if len(makers) < 2:
+        return ()
+    texts = (
+        f"kerasft {own} with Keras {keras} on {backend}" for own, keras, backend in makers.values
+    )
+    return (f"The runs are of several versions and may not compare: {'; '.join(texts)}.",)

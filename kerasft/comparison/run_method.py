@@ -29,6 +29,8 @@ class ComparisonBench:
         settings: The `Settings`.
         methods: Dictionary from name to `Method`.
         dtype_policy: Name of the global policy, for layers that methods make.
+        model_policy: Name of the model's own, which scales the loss of a
+            model of `float16`; its file does not keep it.
     """
 
     model: str
@@ -36,6 +38,7 @@ class ComparisonBench:
     settings: Settings
     methods: dict[str, Method]
     dtype_policy: str
+    model_policy: str
 
 
 def run_method(bench, configuration):
@@ -54,7 +57,7 @@ def run_method(bench, configuration):
     keras.config.set_dtype_policy(bench.dtype_policy)
     method, seed = bench.methods[configuration["method"]], configuration["seed"]
     images = bench.images[configuration["distortion"]].load()
-    draw = draw_problem(_load(bench.model), images, bench.settings, seed)
+    draw = draw_problem(_load(bench), images, bench.settings, seed)
     row = dict.fromkeys(_COLUMNS)
     try:
         reason = _reason_against(method, draw.problem)
@@ -106,15 +109,17 @@ def apply_method(method, problem, learning_rate, seed):
     return method.apply(dataclasses.replace(problem, learning_rate=learning_rate), seed)
 
 
-def _load(path):
+def _load(bench):
     try:
         # Written by this program from a model that is in memory.
-        return keras.saving.load_model(path, compile=False, safe_mode=False)
+        model = keras.saving.load_model(bench.model, compile=False, safe_mode=False)
     except Exception as error:  # Keras lets through whatever its readers raise.
         raise ValueError(
             "Expected a model that can be saved and loaded, its own classes registered with "
             f"keras.saving.register_keras_serializable. Received: {type(error).__name__}: {error}."
         ) from error
+    model.dtype_policy = bench.model_policy
+    return model
 
 
 def _reason_against(method, problem):

@@ -22,7 +22,7 @@ from kerasft.evaluation import predict_classes
 from kerasft.methods.interpolation import interpolate
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, has_pairs, no_convolution, no_labels, no_pairs
-from kerasft.methods.sensitive_filters import choose_and_train
+from kerasft.methods.sensitive_filters import choose_and_train, no_filter_in_share
 from kerasft.methods.soft_labels import said_by_source, with_one_hot_labels, with_soft_labels
 
 # Other clean images to train on; twice as many are held out. Of fewer a loss of some in
@@ -106,6 +106,8 @@ def _neither_pairs_nor_others(problem):
     if len(_others(problem)[0]) >= 3 * _ENOUGH:
         return None
     reason = no_pairs(problem)
+    if reason is None and len(problem.distorted) < 2:
+        reason = "A single pair cannot be trained on and held out too."
     return reason and f"{reason} Of other clean ones there are fewer than {3 * _ENOUGH}."
 
 
@@ -113,5 +115,7 @@ SENSITIVE_FILTERS_CLEAN_KEPT = Method(
     name="sensitive filters, clean kept",
     apply=tune_and_keep_clean,
     needs_labels=True,
-    reason_against=first_reason(no_labels, no_convolution, _neither_pairs_nor_others),
+    reason_against=first_reason(
+        no_labels, no_convolution, no_filter_in_share, _neither_pairs_nor_others
+    ),
 )

@@ -78,7 +78,7 @@ def choose_and_train(model, problem, to_train, seed, *, share=SHARE, scaled=True
     layers = convolutions(problem)
     data = RankingData(distorted=problem.distorted, labels=problem.labels)
     ranking = rank_filters_by("gradient", model, data, layers=list(layers))
-    budget = int(share * sum(layer.count_params() for layer in layers.values()))
+    budget = _budget(layers.values(), share)
     left = budget - count_scales(layers.values())
     if scaled and left >= min(map(parameters_per_filter, layers.values())):
         selection = select_within_budget(ranking, model, left, per_parameter=True)
@@ -88,9 +88,21 @@ def choose_and_train(model, problem, to_train, seed, *, share=SHARE, scaled=True
     return train_filters(model, to_train, seed, selection)
 
 
+def no_filter_in_share(problem):
+    """Why the method would train nothing, in one sentence, or `None`."""
+    layers = convolutions(problem).values()
+    if _budget(layers, SHARE) < min(map(parameters_per_filter, layers)):
+        return "A quarter of the parameters of its convolutions is less than one filter."
+    return None
+
+
+def _budget(layers, share):
+    return int(share * sum(layer.count_params() for layer in layers))
+
+
 SENSITIVE_FILTERS = Method(
     name="sensitive filters",
     apply=tune_sensitive_filters,
     needs_labels=True,
-    reason_against=first_reason(no_labels, no_convolution),
+    reason_against=first_reason(no_labels, no_convolution, no_filter_in_share),
 )

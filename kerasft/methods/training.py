@@ -32,9 +32,12 @@ def train(model, problem, *, convert=lambda layer: None, give_back=True):
     to_fit, train, validation, _ = cache_frozen_prefix(
         model, (problem.distorted, problem.labels), problem.validation, problem.batch_size
     )
-    to_fit.compile(
-        keras.optimizers.Adam(problem.learning_rate), loss, jit_compile=default_jit_compile()
-    )
+    # By the whole model, whose dtype policy says whether the loss is scaled; what is above
+    # a cut has the global one.
+    settings = {"loss": loss, "jit_compile": default_jit_compile()}
+    model.compile(keras.optimizers.Adam(problem.learning_rate), **settings)
+    if to_fit is not model:
+        to_fit.compile(model.optimizer, **settings)
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=problem.patience, restore_best_weights=True
     )

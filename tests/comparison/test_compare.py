@@ -17,6 +17,8 @@ from kerasft.comparison.images import ComparedImages
 from kerasft.comparison.settings import Settings
 from kerasft.datasets import digits
 from kerasft.experiments.provenance import provenance
+from kerasft.methods.method import Method
+from kerasft.methods.outcome import Outcome
 from kerasft.statistics import mean_interval
 
 MEASURED = ["method", "seed", "distorted_accuracy", "clean_accuracy", "validation_accuracy"]
@@ -233,6 +235,19 @@ def test_the_model_and_the_settings_of_keras_stay_as_they_are(compare):
     finally:
         keras.config.set_dtype_policy("float32")
     np.testing.assert_array_equal(model.get_weights()[0][0, 0], KEEP)
+
+
+def test_methods_get_a_model_of_the_policy_that_the_given_one_has(compare):
+    # By which Keras decides whether to scale the loss; the file of a model does not keep it.
+    model, seen = fake_methods.channel_model(), []
+    model.dtype_policy = "mixed_float16"
+
+    def apply(problem, seed):
+        seen.append(problem.model.dtype_policy.name)
+        return Outcome(problem.model)
+
+    compare(Method("seen", apply, needs_labels=False, reason_against=lambda _: None), model=model)
+    assert seen == ["mixed_float16"]
 
 
 def test_methods_of_the_package_on_digits_with_and_without_what_they_need():

@@ -49,6 +49,17 @@ def test_methods_and_seeds_can_be_added(compare, tmp_path, marks):
     assert len(pd.read_csv(tmp_path / "out" / "comparison.csv")) == 4
 
 
+def test_runs_of_other_versions_are_told(compare, tmp_path):
+    file = tmp_path / "comparison.csv"
+    assert not any("versions" in note for note in compare(fake("a"), out=tmp_path).notes)
+    rows = pd.read_csv(file, dtype=str)
+    rows["kerasft"] = "0.0.1"
+    rows.to_csv(file, index=False)
+    notes = compare(fake("a"), fake("b"), out=tmp_path).notes
+    [told] = [note for note in notes if "versions" in note]
+    assert f"kerasft 0.0.1 with Keras {keras.__version__} on" in told
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """Folder of a comparison that is complete."""

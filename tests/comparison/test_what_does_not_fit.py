@@ -163,6 +163,7 @@ LABELS = np.zeros(10, int)
         ({"distorted": _pixels(), "labels": 5}, "labelled distorted images for labels=5"),
         ({"distorted_test": _pixels()}, "images alone"),
         ({"distorted_test": None}, "NoneType"),
+        ({"distorted": None}, r"Expected distorted as \(images, labels\). Received: None"),
         ({"distorted": {"a": (_pixels(), LABELS)}}, "mapping"),
         (
             {
@@ -202,6 +203,14 @@ def test_what_is_no_model_or_no_method_is_refused(compare):
         compare(fake("nothing"), model="model.keras")
     with pytest.raises(TypeError, match="names or Method"):
         compare(3)
+    with pytest.raises(TypeError, match=r"names or Method objects\. Received: int"):
+        compare(methods=3)
+
+
+@pytest.mark.parametrize("layers", ["conv", 1])
+def test_layers_are_a_list_of_names(compare, layers):
+    with pytest.raises(TypeError, match=f"list of layer names. Received: {layers!r}"):
+        compare(fake("nothing"), layers=layers)
 
 
 def test_a_leaderboard_of_no_methods_has_the_columns_of_others(compare):

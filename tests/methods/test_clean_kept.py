@@ -175,3 +175,13 @@ def test_it_needs_pairs_or_other_clean_images(short, others, count):
         "There are no clean versions of the distorted images. "
         "Of other clean ones there are fewer than 300."
     )
+
+
+def test_a_single_pair_cannot_be_trained_on_and_held_out(short):
+    def first(count):
+        cut = {name: getattr(short, name)[:count] for name in ("distorted", "labels", "clean")}
+        return dataclasses.replace(short, **cut, clean_labels=None)
+
+    assert METHODS[CLEAN_KEPT].reason_against(first(2)) is None
+    reason = METHODS[CLEAN_KEPT].reason_against(first(1))
+    assert reason.startswith("A single pair cannot be trained on and held out too.")

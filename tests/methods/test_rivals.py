@@ -169,6 +169,23 @@ def test_units_correct_the_filters_that_are_ranked_first(problem, outcome_of):
     assert changed.tolist() == sorted(ranking.select(0.25)["conv2"])
 
 
+def test_above_a_cut_the_loss_of_half_precision_is_scaled_too(short, monkeypatch):
+    half = keras.models.clone_model(short.model)
+    half.set_weights(short.model.get_weights())
+    half.dtype_policy = "mixed_float16"
+    fit, fitted = keras.Model.fit, []
+
+    def record(model, *args, **kwargs):
+        fitted.append(model)
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", record)
+    METHODS["head"].apply(dataclasses.replace(short, model=half), 0)
+    [upper] = fitted
+    assert upper.inputs[0].shape != half.inputs[0].shape
+    assert isinstance(upper.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
 def test_scratch_learns_where_the_source_knows_nothing(problem, accuracy):
     longer = dataclasses.replace(problem, epochs=25, learning_rate=1e-2)
     assert accuracy(METHODS["scratch"].apply(longer, 0).model) > 0.7

@@ -81,6 +81,21 @@ def test_what_cannot_pay_for_scales_and_a_filter_besides_trains_filters_alone(pr
         assert one.tobytes() == other.tobytes()
 
 
+@pytest.mark.parametrize("name", [NAME, f"{NAME}, clean kept"])
+def test_what_a_quarter_of_trains_nothing_does_not_suit_it(short, name):
+    def of(filters):
+        layers = [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(filters, 3, name="conv1"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, name="head"),
+        ]
+        return dataclasses.replace(short, model=keras.Sequential(layers), layers=("conv1",))
+
+    assert METHODS[name].reason_against(of(4)) is None
+    assert "less than one filter" in METHODS[name].reason_against(of(3))
+
+
 def test_it_wins_where_contrast_is_lost(problem, outcome_of, accuracy):
     assert accuracy(outcome_of(NAME).model) > accuracy(problem.model) + 0.3
     assert accuracy(outcome_of(NAME).model) >= accuracy(outcome_of("batch norm").model) - 0.02
