@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.compare_inputs import CompareInputs
+from kerasft.cli.overlap import leave_out
 from kerasft.cli.pairs import find_twins, stem
 from kerasft.datasets import list_image_folder, stratified_split
 from kerasft.datasets.unlabelled_folder import list_unlabelled_folder
@@ -13,6 +14,9 @@ from kerasft.datasets.unlabelled_folder import list_unlabelled_folder
 
 def read_folders(model, clean, distorted, validation, test, clean_test, classes, pixels):
     """Read a model and image folders, and share the images out.
+
+    An image that is in several folders is a test image before it is one for
+    validation, and that before it is one to draw.
 
     Args:
         model: Path of the model.
@@ -26,8 +30,8 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
         A `CompareInputs`.
 
     Raises:
-        ValueError: Too few images, no labelled ones to measure on, or what
-            reading refuses.
+        ValueError: Too few images, none that are not measured on too, no
+            labelled ones to measure on, or what reading refuses.
     """
     classifier = Classifier.load(model, pixels)
     files = list_unlabelled_folder(distorted)
@@ -39,14 +43,22 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
             "Expected --test DIR, labelled distorted images to measure on. Received: none, and "
             f"{distorted} without class folders."
         )
-    measured_on = _stems(names, filter(None, (validation, test)))
+    # Before any image is read.
+    held_out, held_out_notes = None, []
+    if validation is not None:
+        found = list_image_folder(validation, names)[1]
+        held_out, held_out_notes = leave_out("validation", validation, found, {"test": test}, names)
+    found = files or list_image_folder(distorted, names)[1]
+    measured = {"test": test, "validation": validation}
+    paths, notes = leave_out("distorted", distorted, found, measured, names)
+    measured_on = _stems(names, filter(None, measured.values()))
     if files:
         twins, apart = None, measured_on
-        pool = (classifier.to_pixels(classifier.read_unlabelled(distorted, files)), None)
-        test_set, notes = _labelled(classifier, test, names), []
+        pool = (classifier.to_pixels(classifier.read_unlabelled(distorted, paths)), None)
+        test_set, pool_notes = _labelled(classifier, test, names), []
     else:
-        pool, test_set, twins, apart, notes = _labelled_pool(
-            classifier, clean, distorted, test, names, measured_on, validation is None
+        pool, test_set, twins, apart, pool_notes = _labelled_pool(
+            classifier, clean, distorted, paths, test, names, measured_on, validation is None
         )
     clean_set, clean_test_set, clean_notes = _clean(
         classifier, clean, clean_test, names, twins, apart
@@ -58,12 +70,12 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
         images={
             "distorted": pool[0] if pool[1] is None else pool,
             "distorted_test": test_set,
-            "validation": validation and _labelled(classifier, validation, names),
+            "validation": held_out and _labelled(classifier, validation, names, held_out),
             "clean": clean_set,
             "clean_test": clean_test_set,
             "paired": twins is not None,
         },
-        notes=(*notes, *clean_notes),
+        notes=(*held_out_notes, *notes, *pool_notes, *clean_notes),
     )
 
 
@@ -76,14 +88,15 @@ def _stems(names, folders):
     return {stem(path) for folder in folders for path in list_image_folder(folder, names)[1]}
 
 
-def _labelled_pool(classifier, clean, distorted, test, names, measured_on, draws_validation):
+def _labelled_pool(classifier, clean, distorted, paths, test, names, measured_on, draws_validation):
     """Distorted images to draw from and to test on, and the clean twins of the former.
 
     Twins are a list of paths, or `None` where not every image has one. Next
     come the stems of images whose clean versions no method may be given.
     """
-    paths, twins = find_twins(clean, distorted, names)
-    images, labels = _labelled(classifier, distorted, names)
+    twins = find_twins(clean, distorted, names)[1]
+    twins = {path: twins[path] for path in paths if path in twins}
+    images, labels = _labelled(classifier, distorted, names, paths)
     rows, tested, notes = np.arange(len(paths)), [], []
     if test is not None:
         test_set = _labelled(classifier, test, names)
@@ -99,28 +112,17 @@ def _labelled_pool(classifier, clean, distorted, test, names, measured_on, draws
             f"{len(tested)} of the {len(paths)} distorted images were kept for the test, the same "
             "for every seed."
         )
-    # What has the path of an image of another folder shows the same.
-    own = [i for i in rows if stem(paths[i]) not in measured_on]
-    if own and all(paths[i] in twins for i in rows):
+    pool = images[rows], labels[rows]
+    if all(paths[i] in twins for i in rows):
         notes.append(_on_twins(paths, twins))
-        if len(own) < len(rows):
-            notes.append(
-                f"{len(rows) - len(own)} distorted images were left out, as test or validation "
-                "images have the same path."
-            )
-        twins_of_own = [twins[paths[i]] for i in own]
-        return (images[own], labels[own]), test_set, twins_of_own, measured_on, notes
+        return pool, test_set, [twins[paths[i]] for i in rows], measured_on, notes
     notes.append(
         f"{len(twins)} of {len(paths)} distorted images have a clean version at the same "
         "path; since not all have, clean and distorted images were taken for independent sets."
-        if own
-        else "All distorted images have the paths of test or validation images; clean and "
-        "distorted images were taken for independent sets."
     )
     # Each of those that are drawn from may be held out for validation.
     others = range(len(paths)) if draws_validation else tested
-    apart = measured_on | {stem(paths[i]) for i in others}
-    return (images[rows], labels[rows]), test_set, None, apart, notes
+    return pool, test_set, None, measured_on | {stem(paths[i]) for i in others}, notes
 
 
 def _on_twins(paths, twins):

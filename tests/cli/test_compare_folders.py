@@ -1,5 +1,6 @@
-"""No clean version of an image that is measured on reaches a method of `kerasft compare`."""
+"""No method of `kerasft compare` gets an image that is measured on, or its clean version."""
 
+import os
 import shutil
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from kerasft.cli.compare_folders import read_folders
 from kerasft.datasets import load_image_folder
+
+makes_links = pytest.mark.skipif(os.name != "posix", reason="makes links")
 
 
 @pytest.fixture
@@ -100,16 +103,68 @@ def test_pairs_of_measured_images_are_left_out(read, subset, folders, role):
         _paths(inputs.images["distorted_test"][0], folders / "blurred")
     )
     assert sorted([*given, *measured]) == sorted(_paths_of(folders / "clean"))
-    assert any("distorted images were left out, as test or val" in x for x in inputs.notes)
+    assert any(f"50 of 200 distorted images were left out, as {role}" in x for x in inputs.notes)
     assert any("Every distorted image has a clean version" in x for x in inputs.notes)
 
 
-def test_all_paths_measured_on_leave_no_pairs(read, subset):
-    inputs = read(test=subset("all", 1))
+@pytest.mark.parametrize("role", ["test", "validation"])
+def test_measured_images_are_left_out_without_pairs_too(read, subset, folders, role):
+    fourth = subset("fourth", 4)
+    inputs = read(clean=folders / "clean_test", **{role: fourth})
     assert not inputs.images["paired"]
-    assert inputs.images["clean"] is None
-    assert len(inputs.images["distorted"][0]) == 200
-    assert any("All distorted images have the paths of" in x for x in inputs.notes)
+    drawn = _paths(inputs.images["distorted"][0], folders / "blurred")
+    tested = _paths(inputs.images["distorted_test"][0], folders / "blurred")
+    chosen_by = _paths((inputs.images["validation"] or [[]])[0], folders / "blurred")
+    assert sorted({*drawn, *tested, *chosen_by}) == sorted(_paths_of(folders / "blurred"))
+    assert len(drawn) + len(tested) + len(chosen_by) == 200
+    assert len(drawn) == (150 if role == "test" else 120)
+    assert any(
+        f"50 of 200 distorted images were left out, as {role} images" in x for x in inputs.notes
+    )
+
+
+def test_a_test_image_is_not_chosen_by(read, subset, folders):
+    inputs = read(test=subset("fourth", 4), validation=subset("sixth", 6))
+    chosen_by = _paths(inputs.images["validation"][0], folders / "blurred")
+    assert sorted(chosen_by) == sorted(
+        set(_paths_of(subset("sixth", 6))) - set(_paths_of(subset("fourth", 4)))
+    )
+    assert any("17 of 34 validation images were left out, as test" in x for x in inputs.notes)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("roles", [("test",), ("validation",), ("test", "validation")])
+def test_all_images_measured_on_leave_none_to_draw(read, subset, folders, roles, complete):
+    clean = folders / ("clean" if complete else "clean_test")
+    with pytest.raises(ValueError, match=r"Received: all 200 of .* are in .*all"):
+        read(clean=clean, **dict.fromkeys(roles, subset("all", 1)))
+
+
+@makes_links
+def test_links_to_the_files_that_are_tested_are_left_out(read, folders, tmp_path):
+    for file in sorted((folders / "blurred").rglob("*.png"))[:30]:
+        target = tmp_path / "links" / file.parent.name / f"linked{file.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(file)
+    for number in range(10):
+        (tmp_path / "links" / str(number)).mkdir(exist_ok=True)
+    inputs = read(test=tmp_path / "links")
+    drawn = _paths(inputs.images["distorted"][0], folders / "blurred")
+    tested = _paths(inputs.images["distorted_test"][0], folders / "blurred")
+    assert (len(tested), len(drawn)) == (30, 170)
+    assert not set(tested) & set(drawn)
+
+
+@makes_links
+def test_unlabelled_images_that_are_tested_are_left_out(read, folders, tmp_path):
+    (tmp_path / "flat").mkdir()
+    for folder in ("test", "clean_test"):
+        for file in (folders / folder).rglob("*.png"):
+            (tmp_path / "flat" / f"{folder}{file.name}").symlink_to(file)
+    inputs = read(distorted=tmp_path / "flat", test=folders / "test")
+    assert len(inputs.images["distorted"]) == 100
+    assert not _paths(inputs.images["distorted"], folders / "test")
+    assert any("100 of 200 distorted images were left out" in x for x in inputs.notes)
 
 
 def test_only_tested_images_without_a_clean_version_leave_pairs(read, folders, tmp_path):
