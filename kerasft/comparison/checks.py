@@ -260,6 +260,13 @@ def _check_together(images, settings):
             f"Expected {available} clean images for paired=True, one for each distorted image. "
             f"Received: {'none' if images.clean is None else len(images.clean)}."
         )
+    if settings.paired and images.labels is not None and images.clean_labels is not None:
+        other = int(np.sum(images.labels != images.clean_labels))
+        if other:
+            raise ValueError(
+                "Expected clean images with the labels of their distorted versions for "
+                f"paired=True. Received: another label for {other} of {available}."
+            )
     for others in (
         images.test_images,
         images.validation_images,

@@ -11,8 +11,8 @@ from kerasft.comparison.images import StoredImages
 from kerasft.comparison.peak_memory import PeakMemory
 from kerasft.comparison.settings import Settings
 from kerasft.evaluation import predict_classes
-from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.methods import find_learning_rate
+from kerasft.methods.convolutions import convolutions
 from kerasft.methods.method import Method
 
 DONE = "done"
@@ -140,7 +140,7 @@ def _measure(method, draw, images, settings, seed):
         outcome = apply_method(method, problem, learning_rate, seed)
         seconds = time.perf_counter() - start
     model, trained = outcome.model, outcome.trained_parameters
-    tuned = _parameters_of_layers(problem)
+    tuned = sum(layer.count_params() for layer in convolutions(problem).values())
     clean_accuracy = None
     if images.clean_test_images is not None:
         clean_accuracy = _accuracy(model, images.clean_test_images, images.clean_test_labels)
@@ -162,12 +162,3 @@ def _measure(method, draw, images, settings, seed):
 
 def _accuracy(model, images, labels):
     return float(np.mean(predict_classes(model, np.asarray(images)) == labels))
-
-
-def _parameters_of_layers(problem):
-    layers = named_layers(problem.model)
-    if problem.layers is None:
-        tuned = [layer for layer in layers.values() if isinstance(layer, keras.layers.Conv2D)]
-    else:
-        tuned = [layers[find_layer(name, layers)] for name in problem.layers]
-    return sum(layer.count_params() for layer in tuned)

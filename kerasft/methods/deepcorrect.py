@@ -87,7 +87,9 @@ def _corrected(conv, filters):
     for place, filter_ in enumerate(filters):
         places[filter_] = conv.filters + place
     both = ops.concatenate([maps, chosen + residual], axis=axis)
-    outputs = keras.layers.Activation(conv.activation)(ops.take(both, places, axis=axis))
+    outputs = keras.layers.Activation(conv.activation, dtype=conv.dtype_policy)(
+        ops.take(both, places, axis=axis)
+    )
     return keras.Model(inputs, outputs, name=conv.name), unit
 
 

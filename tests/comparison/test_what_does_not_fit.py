@@ -183,6 +183,14 @@ LABELS = np.zeros(10, int)
         ({"distorted": _pixels(), "distorted_test": (_pixels(1), LABELS[:1])}, "at least 2"),
         ({"paired": True}, "60 clean images for paired=True.* Received: none"),
         ({"paired": True, "clean": _pixels()}, "Received: 10"),
+        (
+            {
+                "paired": True,
+                "distorted": (_pixels(), LABELS),
+                "clean": (_pixels(), np.arange(10) // 7),
+            },
+            "another label for 3 of 10",
+        ),
         ({"clean_test": (_pixels() + 1, LABELS - 1)}, "from 0 to 2"),
         ({"clean": _pixels() + 255, "distorted": (_pixels() + 1, LABELS)}, "value range"),
         (
