@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from kerasft.cli.pairs import find_pairs
+from kerasft.cli.overlap import leave_out
+from kerasft.cli.pairs import find_pairs, stem
 from kerasft.datasets import list_image_folder, stratified_split
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -44,6 +45,9 @@ class RobustifyImages:
     ):
         """Read the folders and share their images out.
 
+        An image that is in several folders is a test image before it is one
+        for validation, and that before it is one to train on.
+
         Args:
             classifier: The `Classifier` to read for.
             clean, distorted: Folders of clean and of distorted images.
@@ -53,8 +57,10 @@ class RobustifyImages:
             unpaired: Whether the two folders are independent sets.
 
         Raises:
-            ValueError: No pairs, too few images, or what reading refuses.
+            ValueError: No pairs, too few images, none that are not measured
+                on too, or what reading refuses.
         """
+        names = list_image_folder(distorted, classes)[0]
         if unpaired:
             list_image_folder(clean, classes)
             paths, twins = list_image_folder(distorted, classes)[1], {}
@@ -62,9 +68,15 @@ class RobustifyImages:
             paths, twins = find_pairs(clean, distorted, classes)
         for folder in filter(None, (validation, test, clean_test)):
             list_image_folder(folder, classes)
-        folder = classifier.read(distorted, classes, paths)
-        names = folder.class_names
-        notes = []
+        # Before any image is read.
+        held_out, notes = [], []
+        if validation is not None:
+            found = list_image_folder(validation, names)[1]
+            held_out, notes = leave_out("validation", validation, found, {"test": test}, names)
+        measured = {"test": test, "validation": validation}
+        paths, left_out = leave_out("distorted", distorted, paths, measured, names)
+        notes += left_out
+        folder = classifier.read(distorted, names, paths)
 
         rows = np.arange(len(paths))
         if validation is None:
@@ -80,7 +92,7 @@ class RobustifyImages:
                 "stopping; the others were trained on."
             )
         else:
-            validation_set = _labelled(classifier.read(validation, names))
+            validation_set = _labelled(classifier.read(validation, names, held_out))
         if test is None:
             test_set = validation_set
             notes.append(
@@ -109,7 +121,10 @@ class RobustifyImages:
                 f"Filters were ranked on {len(ranked)} pairs of clean and distorted images."
             )
         classifier.check_pixels(clean_to_rank.images, clean_to_rank.labels)
-        clean_set, note = _clean_test(classifier, clean, clean_test, names, clean_to_rank, unpaired)
+        trained_on = {stem(paths[i]) for i in rows}
+        clean_set, note = _clean_test(
+            classifier, clean, clean_test, names, clean_to_rank, unpaired, trained_on
+        )
         return cls(
             class_names=names,
             train=(folder.images[rows], folder.labels[rows]),
@@ -123,16 +138,22 @@ class RobustifyImages:
         )
 
 
-def _clean_test(classifier, clean, clean_test, names, ranked, unpaired):
-    """The clean images that accuracy is measured on, and a sentence about them."""
+def _clean_test(classifier, clean, clean_test, names, ranked, unpaired, trained_on):
+    """The clean images that accuracy is measured on, and a sentence about them.
+
+    `trained_on` are the stems of the distorted images trained on.
+    """
     if clean_test is not None:
-        return _labelled(classifier.read(clean_test, names)), (
-            "Clean accuracy was measured on separate clean images."
+        images = classifier.read(clean_test, names)
+        return _labelled(images), _with_seen(
+            "Clean accuracy was measured on separate clean images", images.paths, trained_on
         )
     if unpaired:
-        return _labelled(ranked), "Clean accuracy was measured on all clean images."
-    trained_on = set(ranked.paths)
-    others = [path for path in list_image_folder(clean, names)[1] if path not in trained_on]
+        return _labelled(ranked), _with_seen(
+            "Clean accuracy was measured on all clean images", ranked.paths, trained_on
+        )
+    used = set(ranked.paths)
+    others = [path for path in list_image_folder(clean, names)[1] if path not in used]
     if others:
         return _labelled(classifier.read(clean, names, others)), (
             f"Clean accuracy was measured on the {len(others)} clean images whose distorted "
@@ -140,6 +161,17 @@ def _clean_test(classifier, clean, clean_test, names, ranked, unpaired):
         )
     return _labelled(ranked), (
         "Clean accuracy was measured on the clean twins of the images trained on, so it is "
+        "somewhat too high after fine-tuning."
+    )
+
+
+def _with_seen(sentence, paths, trained_on):
+    """A sentence, and how many of the images are clean versions of those trained on."""
+    seen = sum(stem(path) in trained_on for path in paths)
+    if not seen:
+        return f"{sentence}."
+    return (
+        f"{sentence}; {seen} of the {len(paths)} have the path of an image trained on, so it is "
         "somewhat too high after fine-tuning."
     )
 

@@ -276,7 +276,12 @@ def test_class_names_are_text_and_nothing_else(kerasft, box):
     )
     model.save(box.model)
     before = contents(box.clean)
-    status, out, err = kerasft(*robustify(box, "--test", box.noisy))
+    test = box.path / "test"
+    for file in box.noisy.rglob("*.png"):
+        target = test / file.parent.name / f"test{file.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    status, out, err = kerasft(*robustify(box, "--test", test))
     assert status == 0, err
     assert "model.keras on [bold]noisy" in out
     results = pd.read_csv(box.out / "results.csv", dtype=str, keep_default_na=False)

@@ -1,0 +1,93 @@
+"""What `kerasft robustify` trains on is neither tested nor validated on."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from kerasft.cli.classifier import Classifier
+from kerasft.cli.robustify_images import RobustifyImages
+from kerasft.datasets import load_image_folder
+
+
+@pytest.fixture
+def read(trained_model, folders):
+    classifier = Classifier.load(trained_model)
+
+    def run(clean=folders / "clean", distorted=folders / "blurred", **further):
+        given = dict.fromkeys(("validation", "test", "clean_test", "classes"))
+        given |= {"seed": 0, "unpaired": False, **further}
+        return RobustifyImages.read(classifier, clean, distorted, **given)
+
+    return run
+
+
+@pytest.fixture
+def part(folders, tmp_path):
+    """A function that copies files of `blurred` whose number is a multiple to a folder."""
+
+    def copy(every):
+        target = tmp_path / f"every{every}"
+        for file in (folders / "blurred").rglob("*.png"):
+            (target / file.parent.name).mkdir(parents=True, exist_ok=True)
+            if int(file.stem) % every == 0:
+                shutil.copy(file, target / file.parent.name)
+        return target
+
+    return copy
+
+
+@pytest.fixture
+def numbers(folders):
+    """A function from images to their numbers in `blurred`, sorted."""
+    known = load_image_folder(folders / "blurred", channels=1)
+    number_of = {
+        image.tobytes(): int(path.rpartition("/")[2].removesuffix(".png"))
+        for image, path in zip(known.images, known.paths, strict=True)
+    }
+    return lambda images: sorted(number_of[np.asarray(image).tobytes()] for image in images)
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+def test_a_test_image_is_neither_trained_nor_validated_on(read, part, numbers, unpaired):
+    images = read(test=part(4), unpaired=unpaired)
+    tested = numbers(images.distorted_test[0])
+    assert tested == list(range(0, 200, 4))
+    used = numbers([*images.train[0], *images.validation[0]])
+    assert used == sorted(set(range(200)) - set(tested))
+    assert not set(numbers(images.distorted_to_rank)) & set(tested)
+    assert "50 of 200 distorted images were left out, as test images" in images.notes[0]
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+def test_a_validation_image_is_neither_trained_nor_tested_on(read, part, numbers, unpaired):
+    images = read(test=part(4), validation=part(6), unpaired=unpaired)
+    assert numbers(images.distorted_test[0]) == list(range(0, 200, 4))
+    validated = numbers(images.validation[0])
+    assert validated == [n for n in range(0, 200, 6) if n % 4]
+    assert numbers(images.train[0]) == [n for n in range(200) if n % 4 and n % 6]
+    assert "17 of 34 validation images were left out, as test images" in images.notes[0]
+    assert "67 of 200 distorted images were left out, as test or validation" in images.notes[1]
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+def test_none_is_left_to_train_or_to_validate_on(read, part, folders, unpaired):
+    with pytest.raises(ValueError, match="Expected distorted images that are not test images too"):
+        read(test=part(1), unpaired=unpaired)
+    with pytest.raises(ValueError, match=r"Expected distorted images .* validation images too"):
+        read(validation=part(1), unpaired=unpaired)
+    with pytest.raises(ValueError, match="Expected validation images that are not test images too"):
+        read(test=part(3), validation=part(3), unpaired=unpaired)
+    assert len(read(test=folders / "test", unpaired=unpaired).train[0]) == 160
+
+
+def test_clean_versions_of_images_trained_on_measure_too_high(read, folders):
+    told = "have the path of an image trained on, so it is somewhat too high"
+    note = read(unpaired=True).notes[-1]
+    assert f"measured on all clean images; 160 of the 200 {told}" in note
+    apart = read(clean=folders / "clean_test", unpaired=True).notes[-1]
+    assert apart == "Clean accuracy was measured on all clean images."
+    note = read(clean_test=folders / "clean").notes[-1]
+    assert f"separate clean images; 160 of the 200 {told}" in note
+    apart = read(clean_test=folders / "clean_test").notes[-1]
+    assert apart == "Clean accuracy was measured on separate clean images."
