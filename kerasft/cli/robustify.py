@@ -205,4 +205,6 @@ def _print_summary(results, report, files):
         f"Trained {report.trained_parameters:,} of {report.total_parameters:,} parameters "
         f"({share:.2%})."
     )
+    for note in report.notes:
+        print_line(note)
     print_written(files)

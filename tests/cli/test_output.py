@@ -222,10 +222,16 @@ def test_a_pipe_gets_neither_escape_codes_nor_progress(trained_model, folders, t
     )
     lines = done.stdout.decode().splitlines()
     assert lines[0].startswith(f"{trained_model.name} on test")
-    assert lines[-2].startswith("Trained ")
-    assert lines[-1].startswith("Wrote history.csv, ")
-    assert len(lines) == 9
-    assert max(map(len, lines[:-2])) <= 60
+    *table, trained = lines[:8]
+    assert trained.startswith("Trained ")
+    # What a page says of its numbers is said beside these too.
+    assert lines[8].startswith("20 of the 100 distorted images were held out for early stopping")
+    assert lines[9].startswith("No separate test images were given")
+    assert lines[10].startswith("Filters were ranked on 80 pairs")
+    assert lines[11].startswith("Clean accuracy was measured on the 20 clean images")
+    assert lines[12].startswith("Wrote history.csv, ")
+    assert len(lines) == 13
+    assert max(map(len, table)) <= 60
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.stdout.decode())
 
 
