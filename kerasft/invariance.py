@@ -47,7 +47,8 @@ def disparity_maps(model, clean, distorted, *, layers=None, batch_size=64):
     binary, 1 where the activation is over 0; the disparity is the Hamming
     distance between those of the clean and those of the distorted image: the
     number of filters that differ. Activations are taken after the batch
-    normalization and activation that follow the convolution.
+    normalization and activation that directly follow the convolution, as
+    `rank_filters` finds them for `after_activation=True`.
 
     The maps of all images are kept; `mean_disparity` sums them up instead.
 

@@ -189,6 +189,15 @@ def test_features_are_taken_after_the_shift_of_the_batch_normalization(clean, di
     assert not disparity_maps(model, clean, distorted)["conv"].any()
 
 
+def test_a_function_of_activation_counts_as_its_layer_does(clean, distorted):
+    inputs = keras.Input((8, 10, 3))
+    x = layers.Conv2D(7, 3, name="conv")(layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.activations.sigmoid(x))
+    assert reference(model, clean, distorted, {"conv": "conv"})["conv"].any()
+    assert not disparity_maps(model, clean, distorted)["conv"].any()
+    assert mean_disparity(model, clean, distorted)["conv"].total == 0
+
+
 def test_features_of_the_normalization_are_not_those_of_the_convolution(
     model, clean, distorted, expected
 ):

@@ -1,6 +1,6 @@
-import itertools
-
 import keras
+
+from kerasft.layers.live_config import live_config
 
 _ACTIVATIONS = (
     keras.layers.Activation,
@@ -8,68 +8,107 @@ _ACTIVATIONS = (
     keras.layers.LeakyReLU,
     keras.layers.PReLU,
     keras.layers.ReLU,
+    keras.layers.Softmax,
+)
+
+# What functions of `keras.activations` and `keras.ops` become in a Functional
+# model, by the class names that stand in its configuration and so in files.
+# Not `Glu`, which leaves half of the filters.
+_OPERATIONS = frozenset(
+    (
+        "Celu",
+        "Elu",
+        "Exp",
+        "Gelu",
+        "HardShrink",
+        "HardSigmoid",
+        "HardSilu",
+        "HardTanh",
+        "LeakyRelu",
+        "LogSigmoid",
+        "LogSoftmax",
+        "ReLU",
+        "Relu",
+        "Relu6",
+        "Selu",
+        "Sigmoid",
+        "Silu",
+        "SoftShrink",
+        "Softmax",
+        "Softplus",
+        "Softsign",
+        "SparsePlus",
+        "SparseSigmoid",
+        "Sparsemax",
+        "Squareplus",
+        "Tanh",
+        "TanhShrink",
+        "Threshold",
+    )
 )
 
 
-def following_layers(model, path):
-    """The layers that finish a convolution: batch normalization and activation.
+def following_layers(wiring, layer):
+    """What finishes a convolution: batch normalization and activation.
 
     Args:
-        model: A Functional or Sequential model, or one with such inside.
-        path: Path of the convolution, `layer` or `nested_model/layer`.
+        wiring: `Wiring` of a model.
+        layer: The convolution.
 
     Returns:
-        List of the batch normalization and activation layers that directly
-        follow the convolution, in order; empty where none does or where its
-        output goes to several layers.
+        List of the batch normalization and activation layers, or operations
+        such as `keras.ops.relu`, that directly follow the convolution, in
+        order; empty where none does or where its output goes to several.
 
     Raises:
-        ValueError: The model that holds the convolution is neither Functional
-            nor Sequential, so its wiring is not known.
+        ValueError: A model that holds the convolution, or into which it leads,
+            is neither Functional nor Sequential, so its wiring is not known;
+            or different ones follow where it is called several times.
     """
-    *parents, name = path.split("/")
-    for parent in parents:
-        model = model.get_layer(parent)
-    consumers = _consumers(model)
-    # Without the operations (`x + y`) of a Functional model.
-    layers = {layer.name: layer for layer in model.layers}
+    following, *others = [_follow(wiring, place) for place in wiring.places(layer)] or [[]]
+    for other in others:
+        if len(other) != len(following) or not all(map(_is_same, following, other)):
+            found = " and ".join(str([part.name for part in x]) for x in (following, other))
+            raise ValueError(
+                "Expected layers that the same batch normalization and activation follow wherever "
+                f"they are called. Received: {layer.name!r}, followed by {found}."
+            )
+    return following
+
+
+def _follow(wiring, place):
     following = []
-    while len(consumers.get(name, ())) == 1:
-        name = consumers[name][0]
-        layer = layers.get(name)
-        if not isinstance(layer, (keras.layers.BatchNormalization, *_ACTIVATIONS)):
+    while len(takers := wiring.takers(place)) == 1:
+        (place,) = takers
+        operation = wiring.operation(place)
+        is_last = is_activation(operation)
+        if not is_last and not isinstance(operation, keras.layers.BatchNormalization):
             break
-        following.append(layer)
-        if isinstance(layer, _ACTIVATIONS):
+        following.append(operation)
+        if is_last:
             break
     return following
 
 
-def _consumers(model):
-    """For each layer of a model the names of the layers that take its output."""
-    if isinstance(model, keras.Sequential):
-        names = [layer.name for layer in model.layers]
-        return {first: [second] for first, second in itertools.pairwise(names)}
-    consumers = {}
+def is_activation(operation):
+    """Whether a layer or operation is an activation that leaves the number of filters.
 
-    def visit(value, consumer):
-        if isinstance(value, dict):
-            if "keras_history" in value:
-                consumers.setdefault(value["keras_history"][0], []).append(consumer)
-            for item in value.values():
-                visit(item, consumer)
-        elif isinstance(value, (list, tuple)):
-            for item in value:
-                visit(item, consumer)
+    Args:
+        operation: A `keras.Operation`, which layers are too.
+    """
+    if isinstance(operation, keras.Layer):
+        halves = getattr(operation, "activation", None) is keras.activations.glu
+        return isinstance(operation, _ACTIVATIONS) and not halves
+    kind = type(operation)
+    return kind.__module__.startswith("keras.") and kind.__name__ in _OPERATIONS
 
-    # The configuration is Keras's public description of the wiring.
-    try:
-        layers = model.get_config()["layers"]
-    except (KeyError, NotImplementedError) as error:
-        raise ValueError(
-            "Expected a Functional or Sequential model, whose activations can be told. "
-            f"Received: {model.name!r}, a {type(model).__name__}."
-        ) from error
-    for layer in layers:
-        visit(layer.get("inbound_nodes", ()), layer["config"]["name"])
-    return consumers
+
+def _is_same(operation, other):
+    """Whether two layers or operations compute the same."""
+    if operation is other:
+        return True
+    if type(operation) is not type(other) or getattr(operation, "weights", False):
+        return False
+    # A function makes a new operation in each call, and layers without weights are often new.
+    config, others = ({**live_config(x), "name": None} for x in (operation, other))
+    return config == others

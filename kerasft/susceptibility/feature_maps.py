@@ -20,8 +20,9 @@ class FeatureMaps(keras.Model):
 
     Args:
         model: The `keras.Model`; it is shared, not copied.
-        chains: Mapping from name to a list of layers: the one to listen to,
-            then those that are applied to its output, in inference mode.
+        chains: Mapping from name to a list: the layer to listen to, then the
+            layers and operations that are applied to its output, in inference
+            mode.
 
     Call arguments: what `model` takes. Output: dictionary from name to the
     list of the chain's outputs, channels last, one for each time the model
@@ -59,7 +60,9 @@ class FeatureMaps(keras.Model):
         # Applied again, not listened to: an activation layer may serve
         # several convolutions.
         for layer in self.chains[name][1:]:
-            maps = layer(maps, training=False)
+            # An operation such as `keras.ops.relu` knows no training.
+            mode = {"training": False} if isinstance(layer, keras.Layer) else {}
+            maps = layer(maps, **mode)
         if self.chains[name][0].data_format == "channels_first":
             maps = keras.ops.moveaxis(maps, 1, -1)
         return maps

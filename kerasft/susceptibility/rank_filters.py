@@ -14,6 +14,7 @@ from kerasft.susceptibility.pairs import count_batches, count_pairs, random_orde
 from kerasft.susceptibility.settled import SettlingTally, validate_confidence
 from kerasft.susceptibility.tally import Tally
 from kerasft.susceptibility.wasserstein import validate_method, wasserstein_distances
+from kerasft.susceptibility.wiring import Wiring
 
 
 def rank_filters(
@@ -50,8 +51,12 @@ def rank_filters(
         batch_size: Pairs that are run together; the result does not depend
             on it.
         after_activation: Take the maps after the batch normalization and
-            activation that follow the convolution instead of its own output
-            (which holds its fused activation).
+            activation that directly follow the convolution, within nested
+            models or beyond them, instead of its own output (which holds its
+            fused activation). Activations are Keras's layers of them and
+            functions such as `keras.activations.relu` or `keras.ops.relu`;
+            `Lambda`, layers of others and arithmetic are not followed, nor is
+            an output that goes to several layers.
         method: `"sorted"`, or `"scipy"` for the slow reference
             `scipy.stats.wasserstein_distance`. On an accelerator `"sorted"`
             computes there, in single precision.
@@ -78,7 +83,9 @@ def rank_filters(
         ValueError: Different numbers or shapes of clean and distorted images,
             no images, NaN or infinity in images or feature maps, different
             value ranges, channels that do not fit the model, a layer that is
-            unknown or not a convolution, `confidence` out of range.
+            unknown or not a convolution, `confidence` out of range. With
+            `after_activation` a model whose wiring is not known, or a layer
+            that is called several times and followed by different ones.
 
     Example:
 
@@ -109,12 +116,13 @@ def convolution_chains(model, layers=None, after_activation=False):
 
     Returns:
         Dictionary from the shortest unique name to a list: the convolution,
-        then the layers that finish it; in the order asked for.
+        then the layers and operations that finish it; in the order asked for.
 
     Raises:
         TypeError: One name instead of a list.
         ValueError: No layers, an unknown layer or not a convolution, or with
-            `after_activation` a model whose wiring is not known.
+            `after_activation` a model whose wiring is not known, or a layer
+            that is followed by different ones in several calls.
     """
     found = named_layers(model)
     if layers is None:
@@ -130,10 +138,11 @@ def convolution_chains(model, layers=None, after_activation=False):
         paths = list(dict.fromkeys(find_convolution(name, found) for name in layers))
         if not paths:
             raise ValueError("Expected the name of at least one layer. Received: none.")
+    wiring = Wiring(model)
     return {
         short_name(path, found): [
             found[path],
-            *(following_layers(model, path) if after_activation else ()),
+            *(following_layers(wiring, found[path]) if after_activation else ()),
         ]
         for path in paths
     }
