@@ -1,6 +1,5 @@
 """Batch normalization made to fit other images, without labels."""
 
-import collections
 import math
 import numbers
 
@@ -8,9 +7,9 @@ import keras
 from keras import ops
 
 from kerasft.backend import predict_batch
+from kerasft.call_order import calls_by_layer
 from kerasft.input_moments import InputMoments, as_input_of
 from kerasft.layer_lookup import named_layers
-from kerasft.listening import listen
 from kerasft.moments import Moments
 from kerasft.progress import track
 from kerasft.rebuild import rebuild
@@ -31,9 +30,9 @@ def recalibrate_batch_norm(model, images, *, prior=PRIOR, batch_size=64):
     on normalizing by the mean and variance of the images that the model was
     trained on. Here both are measured on the images given, over all of them and
     all positions, and mixed with those of the source: N images weigh
-    N/(N + `prior`). Layers are taken in the order in which the model calls them,
-    each with those below it recalibrated already, so the images are read once
-    for each call. Nothing is trained.
+    N/(N + `prior`). Layers are taken from the inputs up, each in all of its calls and
+    with those below it recalibrated already, so the images are read once for each
+    call. Nothing is trained.
 
     Args:
         model: A built Functional or Sequential `keras.Model` with
@@ -53,7 +52,10 @@ def recalibrate_batch_norm(model, images, *, prior=PRIOR, batch_size=64):
     Returns:
         A new `keras.Model` with the same layers and weights but for
         `moving_mean` and `moving_variance`; not compiled. A layer that is called
-        several times has statistics of all its calls.
+        several times has statistics of all its calls. Where layers feed each other, as
+        one that is given what was made of its own output, each call is measured with
+        the ones before it; else a layer has the statistics of what reaches it in the
+        returned model, mixed with those of the source.
 
     Raises:
         TypeError: `model` is not a `keras.Model`, or images that can be read
@@ -188,16 +190,9 @@ def measure_inputs(model, layer, index, images, moments, batch_size=64):
 
 
 def calls_in_order(model, images, batch_size=64):
-    """Each call of each batch normalization: the layer, and which of its calls it is."""
-    order, batch = [], _first_batch(model, images, batch_size)
-    with listen(all_batch_normalizations(model), lambda layer, *_: order.append(layer)):
-        model(as_input_of(model, batch), training=False)
-    seen = collections.Counter()
-    calls = []
-    for layer in order:
-        calls.append((layer, seen[id(layer)]))
-        seen[id(layer)] += 1
-    return calls
+    """Each call of each batch normalization in the order to measure them: see `calls_by_layer`."""
+    batch = as_input_of(model, _first_batch(model, images, batch_size))
+    return calls_by_layer(all_batch_normalizations(model), lambda: model(batch, training=False))
 
 
 def all_batch_normalizations(model):

@@ -207,6 +207,23 @@ def test_a_model_called_twice_has_the_statistics_of_both_calls(images):
     assert_close(statistics(found), [(maps.mean(axis=0), maps.var(axis=0))])
 
 
+@pytest.mark.parametrize("prior", [0, 16])
+def test_a_deep_model_called_twice_has_in_every_layer_what_reaches_it_afterwards(images, prior):
+    # The second normalization works behind the statistics of both calls of the first.
+    steps = [conv("a"), norm("n1"), layers.ReLU(), conv("b"), norm("n2")]
+    inner = keras.Sequential([keras.Input(SHAPE), *steps], name="inner")
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs, layers.Add()([inner(inputs), inner(-3.0 * inputs)]))
+    found = kerasft.recalibrate_batch_norm(model, images, prior=prior).get_layer("inner")
+    x, expected = np.concatenate([images, -3 * images]), []
+    for before, after in zip(steps, found.layers, strict=True):
+        if isinstance(before, layers.BatchNormalization):
+            maps = keras.ops.convert_to_numpy(x).astype("float64")
+            expected.append(_mixed(maps, before, len(images), prior))
+        x = after(x)
+    assert_close(statistics(found), expected)
+
+
 def test_several_inputs_and_outputs():
     left, right = keras.Input((6, 6, 3), name="left"), keras.Input((6, 6, 3), name="right")
     outputs = {"norm": norm("norm")(layers.Add()([left, right])), "right": right}
