@@ -1,0 +1,71 @@
+"""scripts/distort_images.py on pictures as people have them."""
+
+import importlib.util
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasft.datasets import load_image_folder
+from kerasft.distortions import gaussian_blur
+
+SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "distort_images.py"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Pictures of two sizes in two classes."""
+    generator = np.random.default_rng(0)
+    for name, size in (("cat/a.jpg", (20, 24)), ("cat/b.png", (8, 8)), ("dog/c.png", (8, 8))):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (*size, 3), "uint8")).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def distort(monkeypatch, photos):
+    spec = importlib.util.spec_from_file_location("distort_images", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(out, *options, data=photos):
+        arguments = ["--data", data, "--out", out, "--distortion", "blur:1", *options]
+        monkeypatch.setattr(sys, "argv", ["distort_images.py", *map(str, arguments)])
+        module.main()
+
+    return call
+
+
+def test_pictures_are_resized_then_distorted_and_keep_their_paths(distort, photos, tmp_path):
+    distort(tmp_path / "out", "--image-size", 12, 10)
+    written = load_image_folder(tmp_path / "out")
+    assert written.paths == ("cat/a.png", "cat/b.png", "dog/c.png")
+    expected = gaussian_blur(load_image_folder(photos, image_size=(12, 10)).images, 1)
+    np.testing.assert_array_equal(written.images, expected)
+
+
+def _refused(distort, capsys, *arguments, **options):
+    with pytest.raises(SystemExit) as stopped:
+        distort(*arguments, **options)
+    assert stopped.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_bad_input_is_one_line(distort, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert "images of one size" in _refused(distort, capsys, out)
+    assert "nowhere" in _refused(distort, capsys, out, data=tmp_path / "nowhere")
+    assert not out.exists()
+
+
+def test_a_folder_with_other_copies_is_left_alone(distort, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    distort(out, "--image-size", 8, 8)
+    before = {path: path.read_bytes() for path in out.rglob("*.png")}
+    message = _refused(distort, capsys, out, "--image-size", 9, 9)
+    assert "Expected a new or empty folder to write to." in message
+    assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
