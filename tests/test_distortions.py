@@ -200,6 +200,10 @@ REFUSED = {
     "signed bytes": (batch(9, "int8"), {}, "a dtype that holds .* 0 to 255. Received: int8, .*127"),
     "text": (batch("a", "U1"), {}, "images as numbers of shape .* <U1"),
     "no range": (batch(), {"value_range": (255, 0)}, r"\(lowest, highest\). Received: \(255, 0\)"),
+    "one limit": (batch(), {"value_range": 255}, r"\(lowest, highest\). Received: 255"),
+    "three limits": (batch(), {"value_range": (0, 1, 2)}, r"\(lowest, .* Received: \(0, 1, 2\)"),
+    "limits as text": (batch(), {"value_range": ("0", "1")}, r"\(lowest, .* Received: \('0', '1'"),
+    "unknown limits": (batch(), {"value_range": (np.nan, 1)}, r"\(lowest, .* Received: \(nan, 1\)"),
 }
 
 
@@ -225,6 +229,10 @@ BAD_NUMBERS = [
     ("impulse", -0.1, SHARE), ("impulse", 1.1, SHARE), ("impulse", np.nan, SHARE),
     ("shot", 0, PHOTONS), ("shot", -5, PHOTONS), ("shot", np.nan, PHOTONS),
     ("shot", 1e13, PHOTONS),
+    *((kind, bad, message) for bad in ("1", True, None) for kind, message in (
+        ("awgn", SIGMA), ("blur", SIGMA), ("contrast", FACTOR), ("impulse", SHARE),
+        ("shot", PHOTONS),
+    )),
 ]  # fmt: skip
 
 

@@ -196,10 +196,10 @@ def test_motion_blur_keeps_flat_images(photos):
     assert len(np.unique(motion_blur(stripes, 5, 0, angle=0))) == 6
 
 
-@pytest.mark.parametrize("angle", [np.nan, np.inf])
+@pytest.mark.parametrize("angle", [np.nan, np.inf, "30", True])
 def test_angles_that_are_none_are_refused(photos, angle):
     for make in (lambda: motion_blur(photos, 3, 0, angle), lambda: kerasft.MotionBlur(3, 0, angle)):
-        with pytest.raises(ValueError, match=f"^Expected an angle .* Received: {angle}"):
+        with pytest.raises(ValueError, match=f"^Expected an angle .* Received: {angle!r}"):
             make()
 
 

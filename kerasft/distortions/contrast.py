@@ -5,6 +5,7 @@ import numpy as np
 
 from kerasft.distortions.distortion import Distortion
 from kerasft.distortions.pixels import as_dtype, as_floats, validate_images
+from kerasft.real_number import is_real
 
 
 def contrast(images, factor, value_range=(0, 255)):
@@ -48,8 +49,8 @@ def contrast(images, factor, value_range=(0, 255)):
 
 
 def _validate_factor(factor):
-    if not 0 <= factor < np.inf:
-        raise ValueError(f"Expected a contrast factor of at least 0. Received: {factor}.")
+    if not (is_real(factor) and 0 <= factor < np.inf):
+        raise ValueError(f"Expected a contrast factor of at least 0. Received: {factor!r}.")
 
 
 @dataclasses.dataclass(frozen=True)

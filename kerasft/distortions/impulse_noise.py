@@ -3,6 +3,7 @@ from typing import ClassVar
 
 from kerasft.distortions.distortion import Distortion
 from kerasft.distortions.pixels import as_dtype, as_floats, random_generators, validate_images
+from kerasft.real_number import is_real
 
 
 def impulse_noise(images, amount, seed, value_range=(0, 255), first_index=0):
@@ -52,8 +53,8 @@ def impulse_noise(images, amount, seed, value_range=(0, 255), first_index=0):
 
 
 def _validate_amount(amount):
-    if not 0 <= amount <= 1:
-        raise ValueError(f"Expected a share of the values from 0 to 1. Received: {amount}.")
+    if not (is_real(amount) and 0 <= amount <= 1):
+        raise ValueError(f"Expected a share of the values from 0 to 1. Received: {amount!r}.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from kerasft.distortions.pixels import (
     random_generators,
     validate_images,
 )
+from kerasft.real_number import is_real
 from kerasft.whole_number import is_whole
 
 # Degrees to either side of the horizontal, of Hendrycks and Dietterich.
@@ -93,9 +94,11 @@ def _line(length, angle):
 
 def _validate_line(length, angle):
     if not is_whole(length) or length < 1:
-        raise ValueError(f"Expected a length as a whole number of at least 1. Received: {length}.")
-    if angle is not None and not np.isfinite(angle):
-        raise ValueError(f"Expected an angle in degrees, or None. Received: {angle}.")
+        raise ValueError(
+            f"Expected a length as a whole number of at least 1. Received: {length!r}."
+        )
+    if angle is not None and not (is_real(angle) and np.isfinite(angle)):
+        raise ValueError(f"Expected an angle in degrees, or None. Received: {angle!r}.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import contextvars
 
 import numpy as np
 
+from kerasft.real_number import is_real
 from kerasft.whole_number import is_whole
 
 # What float images may exceed their range by: rounding, not another range.
@@ -48,9 +49,7 @@ def validate_images(images, value_range):
             or infinity.
     """
     images = np.asarray(images)
-    low, high = value_range
-    if not low < high:
-        raise ValueError(f"Expected value_range as (lowest, highest). Received: {value_range}.")
+    low, high = _limits(value_range)
     if images.ndim != 4 or images.dtype.kind not in "uif":
         raise ValueError(
             "Expected images as numbers of shape (images, height, width, channels). "
@@ -84,10 +83,21 @@ def validate_images(images, value_range):
     return images
 
 
+def _limits(value_range):
+    try:
+        low, high = value_range
+    except (TypeError, ValueError):
+        low = high = None
+    # Negated, so that NaN is refused too.
+    if not (is_real(low) and is_real(high) and low < high):
+        raise ValueError(f"Expected value_range as (lowest, highest). Received: {value_range!r}.")
+    return low, high
+
+
 def validate_sigma(sigma):
-    """Refuse a standard deviation that is negative, NaN or infinite."""
-    if not 0 <= sigma < np.inf:
-        raise ValueError(f"Expected a sigma of at least 0. Received: {sigma}.")
+    """Refuse what is no number, and a standard deviation that is negative, NaN or infinite."""
+    if not (is_real(sigma) and 0 <= sigma < np.inf):
+        raise ValueError(f"Expected a sigma of at least 0. Received: {sigma!r}.")
 
 
 def random_generators(count, seed, first_index):

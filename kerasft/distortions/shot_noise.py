@@ -5,6 +5,7 @@ import numpy as np
 
 from kerasft.distortions.distortion import Distortion
 from kerasft.distortions.pixels import as_dtype, as_floats, random_generators, validate_images
+from kerasft.real_number import is_real
 
 # Far beyond what could be seen, and within what NumPy can draw.
 _MOST_PHOTONS = 1e12
@@ -60,9 +61,10 @@ def shot_noise(images, photons, seed, value_range=(0, 255), first_index=0):
 
 
 def _validate_photons(photons):
-    if not 0 < photons <= _MOST_PHOTONS:
+    if not (is_real(photons) and 0 < photons <= _MOST_PHOTONS):
         raise ValueError(
-            f"Expected a number of photons over 0, at most {_MOST_PHOTONS:g}. Received: {photons}."
+            f"Expected a number of photons over 0, at most {_MOST_PHOTONS:g}. "
+            f"Received: {photons!r}."
         )
 
 

@@ -1,7 +1,6 @@
 """The result of ranking: which filters a distortion disturbs most."""
 
 import json
-import numbers
 import reprlib
 import zlib
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kerasft.files import write_whole
+from kerasft.real_number import is_real
 from kerasft.susceptibility.layer_ranking import LayerRanking
 from kerasft.whole_number import is_whole
 
@@ -92,7 +92,7 @@ class FilterRanking(Mapping):
                 "Expected one of fraction, count and threshold. Received: "
                 f"fraction={fraction}, count={count}, threshold={threshold}."
             )
-        if not isinstance(seed, numbers.Integral) or seed < 0:
+        if not is_whole(seed) or seed < 0:
             raise ValueError(f"Expected seed as a whole number of at least 0. Received: {seed!r}.")
         if fraction is None and count is None and threshold is None:
             fraction = FRACTION
@@ -131,8 +131,11 @@ class FilterRanking(Mapping):
             on average.
 
         Raises:
+            TypeError: No `FilterRanking`.
             ValueError: Different layers or numbers of filters.
         """
+        if not isinstance(other, FilterRanking):
+            raise TypeError(f"Expected another FilterRanking. Received: {type(other).__name__}.")
         self._check_same_filters(other)
         ours, theirs = self.select(fraction), other.select(fraction)
         return {name: len(set(ours[name]) & set(theirs[name])) / len(ours[name]) for name in ours}
@@ -252,20 +255,16 @@ class FilterRanking(Mapping):
 def _selection_size(layer, fraction, count, threshold):
     filters = len(layer.order)
     if threshold is not None:
-        if not _is_number(threshold) or not np.isfinite(threshold):
+        if not is_real(threshold) or not np.isfinite(threshold):
             raise ValueError(f"Expected a finite threshold. Received: {threshold!r}.")
         return int((layer.mean_distance > threshold).sum())
     if count is not None:
         if not is_whole(count) or not 1 <= count <= filters:
             raise ValueError(f"Expected a count from 1 to {filters}. Received: {count!r}.")
         return int(count)
-    if not _is_number(fraction) or not 0 < fraction <= 1:
+    if not is_real(fraction) or not 0 < fraction <= 1:
         raise ValueError(f"Expected a fraction over 0 and at most 1. Received: {fraction!r}.")
     return fraction_size(filters, fraction)
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real)
 
 
 def fraction_size(filters, fraction=FRACTION):

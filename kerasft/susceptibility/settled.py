@@ -1,10 +1,10 @@
 """When to stop asking images: once their votes have settled which filters to select."""
 
 import math
-import numbers
 
 import numpy as np
 
+from kerasft.real_number import is_real
 from kerasft.susceptibility.borda import POINTS, borda_count
 from kerasft.susceptibility.ranking import FilterRanking, fraction_size
 from kerasft.susceptibility.tally import Tally
@@ -150,9 +150,8 @@ def validate_confidence(confidence):
     """
     if confidence is None:
         return
-    number = isinstance(confidence, numbers.Real) and not isinstance(confidence, bool)
     # Negated, so that NaN is refused too.
-    if not number or not 0 < confidence < 1:
+    if not (is_real(confidence) and 0 < confidence < 1):
         raise ValueError(
             f"Expected confidence as a number over 0 and under 1. Received: {confidence!r}."
         )

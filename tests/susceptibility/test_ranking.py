@@ -146,6 +146,9 @@ def test_random_filters_depend_on_seed_and_layer_alone():
         ({"which": "best"}, "'most', 'least', 'random' or 'all'. Received: 'best'"),
         ({"fraction": 0.5, "count": 1}, "one of .* fraction=0.5, count=1, threshold=None"),
         ({"which": "random", "seed": -1}, "seed as a whole number of at least 0. Received: -1"),
+        ({"fraction": True}, "fraction over 0 and at most 1. Received: True"),
+        ({"threshold": True}, "finite threshold. Received: True"),
+        ({"which": "random", "seed": True}, "seed as a whole number .* Received: True"),
         ({"which": "random", "seed": None}, "seed as a whole number .* Received: None"),
     ],
 )
@@ -161,6 +164,9 @@ def test_overlap_is_the_share_that_both_select(ranking):
     assert ranking.overlap(other, 1.0) == {"conv1": 1.0, "conv2": 1.0}
     with pytest.raises(ValueError, match=r"^Expected rankings of the same layers and filters"):
         ranking.overlap(FilterRanking({"conv1": layer()}))
+    for other in (None, {}):
+        with pytest.raises(TypeError, match=r"^Expected another FilterRanking\. Received: \w+\."):
+            ranking.overlap(other)
 
 
 def test_sum_weighs_distances_by_pairs_and_orders_anew():
