@@ -5,7 +5,11 @@ from kerasft.susceptibility.exemplar_features import (
     validate_images,
     validate_memory,
 )
-from kerasft.susceptibility.model_input import validate_model, validate_model_input
+from kerasft.susceptibility.model_input import (
+    validate_model,
+    validate_model_input,
+    validate_one_input,
+)
 
 
 def find_exemplar(
@@ -44,7 +48,8 @@ def find_exemplar(
     Raises:
         TypeError: Feature maps without a model or layer; not a `keras.Model`.
         ValueError: No images, NaN or infinity, an unknown layer, Hamming on
-            pixels, images that the model does not take, no bytes to use.
+            pixels, images that the model does not take, a model with several
+            inputs, no bytes to use.
 
     Example:
 
@@ -65,6 +70,7 @@ def find_exemplar(
     if model is None or layer is None:
         raise TypeError("Expected a model and a layer for features='feature_maps'. Received: none.")
     validate_model(model, batch_size)
+    validate_one_input(model)
     validate_model_input(model, images, "clean")
     rows = collapsed_feature_maps(model, layer, images, metric, batch_size)
     return hamming_medoid(rows) if metric == "hamming" else euclidean_medoid(rows, memory)

@@ -25,6 +25,22 @@ def validate_model(model, batch_size):
         )
 
 
+def validate_one_input(model):
+    """Refuse a model with several inputs where one array of images is all there is.
+
+    Args:
+        model: A `keras.Model`.
+
+    Raises:
+        ValueError: Several inputs.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) > 1:
+        raise ValueError(
+            f"Expected a model with one input. Received: {model.name!r} with {len(inputs)}."
+        )
+
+
 def validate_numbers(images, name):
     """Refuse arrays of texts, complex numbers or objects.
 
@@ -43,19 +59,22 @@ def validate_numbers(images, name):
 
 
 def validate_model_input(model, images, name):
-    """Refuse arrays that are no numbers, or that a model with one input cannot take.
+    """Refuse arrays that are no numbers, or that a model cannot take.
 
     Args:
         model: A `keras.Model`.
-        images: An array `(images, height, width, channels)`.
+        images: An array `(images, height, width, channels)`, or a structure of
+            arrays for a model with several inputs.
         name: What they are, for the error.
 
     Raises:
-        ValueError: Another shape, several arrays, or texts, complex numbers
-            or objects.
+        ValueError: Another shape or number of arrays, or texts, complex
+            numbers or objects.
     """
     validate_numbers(images, f"{name} images")
     inputs = getattr(model, "inputs", None) or []
+    if len(inputs) > 1:
+        _validate_several(model, images, name)
     if len(inputs) != 1:
         return
     expected = tuple(inputs[0].shape)
@@ -66,11 +85,31 @@ def validate_model_input(model, images, name):
             f"{model.name!r} takes. Received: {len(arrays)} arrays."
         )
     shape = tuple(arrays[0].shape)
-    fits = len(shape) == len(expected) and all(
-        wanted is None or wanted == got for wanted, got in zip(expected[1:], shape[1:], strict=True)
-    )
-    if not fits:
+    if len(shape) != len(expected) or not _may_fit(shape, expected):
         raise ValueError(
             f"Expected {name} images of shape {expected} as the model {model.name!r} takes. "
             f"Received: {shape}."
         )
+
+
+def _validate_several(model, images, name):
+    # By their names Keras takes of a dictionary what it needs.
+    if isinstance(images, dict):
+        return
+    arrays = keras.tree.flatten(images)
+    expected = [tuple(x.shape) for x in model.inputs]
+    shapes = [tuple(x.shape) for x in arrays]
+    fits = len(shapes) == len(expected) and all(map(_may_fit, shapes, expected))
+    if not fits:
+        received = f"one array of shape {shapes[0]}" if len(shapes) == 1 else shapes
+        raise ValueError(
+            f"Expected {name} images as {len(expected)} arrays, one for each input of the model "
+            f"{model.name!r}, of shapes {expected}. Received: {received}."
+        )
+
+
+def _may_fit(shape, expected):
+    # Keras adds and takes away a last axis of one by itself.
+    return len(shape) != len(expected) or all(
+        wanted is None or wanted == got for wanted, got in zip(expected[1:], shape[1:], strict=True)
+    )

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasft.distortions import takes_first_index
+from kerasft.distortions.distortion import Distortion
 from kerasft.distortions.pixels import complaints_heard_by
 from kerasft.susceptibility.batches import (
     count_rows,
@@ -154,6 +155,11 @@ def _distort(batches, distortion, hear, order):
 def _distort_batch(batch, distortion, hear, **where):
     # A copy: a function that works in place must not change the clean images.
     copy = keras.tree.map_structure(np.array, batch)
+    if isinstance(distortion, Distortion) and not isinstance(copy, np.ndarray):
+        raise ValueError(
+            "Expected a function of all arrays together, for images of several arrays. "
+            f"Received: {distortion!r}, which distorts one array of images."
+        )
     with complaints_heard_by(functools.partial(hear, batch)):
         return keras.tree.map_structure(to_numpy, distortion(copy, **where))
 

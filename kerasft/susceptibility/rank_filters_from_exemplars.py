@@ -15,7 +15,11 @@ from kerasft.susceptibility.exemplar_features import (
     validate_memory,
 )
 from kerasft.susceptibility.layer_ranking import LayerRanking
-from kerasft.susceptibility.model_input import validate_model_input
+from kerasft.susceptibility.model_input import (
+    validate_model,
+    validate_model_input,
+    validate_one_input,
+)
 from kerasft.susceptibility.rank_filters import Ranker
 from kerasft.susceptibility.ranking import FilterRanking
 from kerasft.whole_number import is_whole
@@ -46,7 +50,7 @@ def rank_filters_from_exemplars(
     smallest total distance, and the matched pairs vote by Borda count.
 
     Args:
-        model: A built `keras.Model`; not changed.
+        model: A built `keras.Model` with one input; not changed.
         clean: Clean images `(images, height, width, channels)` in the range
             that the model takes.
         distorted: Distorted images of the same shape, in any number; no
@@ -59,7 +63,7 @@ def rank_filters_from_exemplars(
         batch_size: Images that are run together.
         memory: Bytes to use for distances. More than one exemplar needs the
             matrix of all distances, which must fit.
-        seed: Seed of k-medoids for more than one exemplar.
+        seed: Seed of k-medoids for more than one exemplar, from 0 to 2³²−1.
 
     Returns:
         A `FilterRanking`; `pairs` is the number of exemplars.
@@ -67,8 +71,9 @@ def rank_filters_from_exemplars(
     Raises:
         TypeError: `model` is not a `keras.Model`.
         ValueError: An empty set, different image shapes, NaN or infinity, an
-            unknown layer, Hamming on pixels, more exemplars than images, or a
-            set too large for several exemplars.
+            unknown layer, Hamming on pixels, more exemplars than images, a
+            set too large for several exemplars, a seed that is none, or a
+            model with several inputs.
 
     Example:
 
@@ -86,6 +91,8 @@ def rank_filters_from_exemplars(
     """
     validate_exemplar_options(features, metric)
     validate_memory(memory)
+    validate_model(model, batch_size)
+    validate_one_input(model)
     clean = validate_images(clean, "clean images")
     distorted = validate_images(distorted, "distorted images")
     if clean.shape[1:] != distorted.shape[1:]:
@@ -94,6 +101,11 @@ def rank_filters_from_exemplars(
             f"{clean.shape[1:]} and {distorted.shape[1:]}."
         )
     _validate_exemplars(exemplars, clean, distorted, memory)
+    # What scikit-learn takes.
+    if not is_whole(seed) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"Expected seed as a whole number from 0 to {2**32 - 1}. Received: {seed!r}."
+        )
     ranker = Ranker(model, layers, batch_size)
     validate_model_input(model, clean, "clean")
     if features == "pixels":

@@ -139,6 +139,10 @@ def test_a_ranking_without_votes_is_saved_tabled_and_selected_from(model, images
         ({"exemplars": "two"}, "Received: 'two'"),
         ({"exemplars": None}, "Received: None"),
         ({"memory": -1}, "Received: -1"),
+        *(
+            ({"exemplars": 2, "seed": seed}, f"seed as a whole number from 0 .* Received: {seed!r}")
+            for seed in (-1, "a", 0.5, True, None, 2**32)
+        ),
         ({"batch_size": 0}, "Received: 0"),
         ({"clean": np.ones((3, 8, 8, 3)), "distorted": np.ones((3, 8, 8, 3))}, "as the model"),
         ({"clean": np.zeros((0, 8, 8, 1))}, "clean images of shape"),
@@ -151,6 +155,19 @@ def test_bad_arguments(model, images, options, message):
     arguments = {"clean": images[0], "distorted": images[1], **options}
     with pytest.raises(ValueError, match=f"Expected.*{message}"):
         kerasft.rank_filters_from_exemplars(model, **arguments)
+
+
+def test_models_with_several_inputs_are_refused(images):
+    inputs = [keras.Input((8, 8, 1)) for _ in range(2)]
+    outputs = keras.layers.Conv2D(2, 3, name="conv1")(keras.layers.Add()(inputs))
+    two = keras.Model(inputs, outputs, name="two")
+    message = r"^Expected a model with one input\. Received: 'two' with 2\."
+    with pytest.raises(ValueError, match=message):
+        kerasft.rank_filters_from_exemplars(two, *images)
+    with pytest.raises(ValueError, match=message):
+        kerasft.rank_filters_from_exemplars(two, [images[0]] * 2, [images[1]] * 2)
+    with pytest.raises(ValueError, match=message):
+        kerasft.find_exemplar(images[0], features="feature_maps", model=two, layer="conv1")
 
 
 def test_bad_arguments_of_find_exemplar(model, images):

@@ -112,6 +112,51 @@ def test_refused_before_the_model_runs(idle_model, case):
         kerasft.rank_filters(idle_model, clean, distorted, **arguments)
 
 
+@pytest.fixture(scope="module")
+def two_inputs():
+    left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 1), name="right")
+    x = keras.layers.Concatenate()([left, right])
+    return keras.Model([left, right], keras.layers.Conv2D(2, 3, name="conv")(x), name="two")
+
+
+PAIR = [images(), images(channels=1)]
+SEVERAL = (
+    r"clean images as 2 arrays, one for each input of the model 'two', of shapes .* Received: "
+)
+NOT_TWO = {
+    "one": (images(), images(), SEVERAL + r"one array of shape \(6, 8, 8, 3\)\.$"),
+    "one in a list": ([images()], [images()], SEVERAL + "one array"),
+    "three": ([images()] * 3, [images()] * 3, SEVERAL + r"\[\(6, 8, 8, 3\), .*\]\.$"),
+    "other channels": ([images()] * 2, [images()] * 2, SEVERAL + r"\[\(6, 8, 8, 3\), .*\]\.$"),
+    "one in a dataset": (Dataset(images()), Dataset(images()), SEVERAL + "one array"),
+    "blur": (PAIR, kerasft.GaussianBlur(1.0), "function of all arrays .* Received: GaussianBlur.*"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TWO)
+def test_what_two_inputs_cannot_take_is_refused_before_the_model_runs(idle_model, two_inputs, case):
+    clean, distorted, message = NOT_TWO[case]
+    with pytest.raises(ValueError, match=f"^Expected .*{message}") as error:
+        kerasft.rank_filters(two_inputs, clean, distorted)
+    assert "\n" not in str(error.value)
+
+
+def test_what_two_inputs_take_is_ranked(two_inputs):
+    noisy = [x + 1 for x in PAIR]
+    expected = kerasft.rank_filters(two_inputs, PAIR, noisy)["conv"].mean_distance
+    named = [dict(zip(("left", "right"), pair, strict=True)) for pair in (PAIR, noisy)]
+    # The last axis of one is Keras's to add.
+    short = [[pair[0], pair[1][..., 0]] for pair in (PAIR, noisy)]
+    for clean, distorted in (
+        named,
+        short,
+        (PAIR, lambda pair: [x + 1 for x in pair]),
+        (tuple(PAIR), tuple(noisy)),
+    ):
+        found = kerasft.rank_filters(two_inputs, clean, distorted)["conv"].mean_distance
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 TYPES = {
     "number": (5, 5, {}, "images as arrays, a tf.data.Dataset, .* Received: int"),
     "None": (images(), None, {}, "images as arrays, .* Received: NoneType"),
