@@ -14,6 +14,7 @@ from kerasft.labelled_set import read_labelled_set
 from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.surgery import make_partially_trainable, merge
 from kerasft.training_checks import (
+    validate_monitor,
     validate_ranges,
     validate_ranking,
     validate_settings,
@@ -93,7 +94,10 @@ def fine_tune(
             with, else the cross-entropy that fits its labels and outputs.
         epochs: At most this many epochs.
         patience: Epochs without improvement of `monitor` before stopping.
-        monitor: The logged value that early stopping watches.
+        monitor: The logged value that early stopping watches: `"val_loss"`,
+            `"val_accuracy"`, `"loss"`, `"accuracy"`, `"emd_<layer>"` of a
+            `SusceptibilityAnalyzer` in `callbacks`, or a metric that a class
+            of your own compiles.
         batch_size: Images in a step, for arrays; datasets have their own.
         callbacks: Further Keras callbacks, in a list or a single one.
         cache_prefix: Compute the frozen layers below the tuned ones once and
@@ -117,8 +121,8 @@ def fine_tune(
             without batch normalization, no images, NaN or infinity, images or
             labels that do not fit the model or the loss, weights that do not
             fit the images, a dataset without batches or without an end, or
-            what `make_partially_trainable` refuses. Also a training that
-            diverged to NaN.
+            what `make_partially_trainable` refuses. Also a `monitor` that is
+            known not to be logged, and a training that diverged to NaN.
         TypeError: No data, data that can be read only once, or a monitor that
             is no name.
 
@@ -140,8 +144,6 @@ def fine_tune(
         given = "none" if ranking is None else "both"
         raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
     validate_settings(epochs, patience, batch_size, seed)
-    if not isinstance(monitor, str):
-        raise TypeError(f"Expected monitor as the name of a logged value. Received: {monitor!r}.")
     if callbacks is None:
         callbacks = ()
     elif isinstance(callbacks, keras.callbacks.Callback):
@@ -161,6 +163,7 @@ def fine_tune(
     if batch_norm == "train":
         trainable = [*trainable, *batch_normalizations(model)]
     partial = make_partially_trainable(model, selection, trainable=trainable)
+    validate_monitor(monitor, partial, callbacks)
     layers = named_layers(partial)
     # Not `selection` itself, whose values may be arrays, or generators that are used up.
     trained = {name: list(layers[find_layer(name, layers)].trainable_filters) for name in selection}

@@ -36,6 +36,34 @@ def validate_settings(epochs, patience, batch_size, seed):
         )
 
 
+def validate_monitor(monitor, model, callbacks):
+    """Refuse a value that early stopping cannot watch, where that is known.
+
+    Of what callbacks, and metrics of layers, log beside it Keras would say only
+    after an epoch that it does not know which values are better.
+
+    Args:
+        monitor: Name of a logged value.
+        model: The `keras.Model` to train. A class of others may compile other
+            metrics, and of several outputs Keras names the values.
+        callbacks: Those of the user; a `SusceptibilityAnalyzer` logs distances.
+
+    Raises:
+        TypeError: No name.
+        ValueError: A value that is not logged, or cannot be watched.
+    """
+    if not isinstance(monitor, str):
+        raise TypeError(f"Expected monitor as the name of a logged value. Received: {monitor!r}.")
+    logged = ["loss", "accuracy", "val_loss", "val_accuracy"]
+    if monitor in logged or (callbacks and monitor.startswith("emd_")):
+        return
+    if type(model).__module__.startswith("keras.") and len(model.outputs) == 1:
+        raise ValueError(
+            f"Expected monitor as one of {logged}, or as emd_<layer> with a "
+            f"SusceptibilityAnalyzer in callbacks. Received: {monitor!r}."
+        )
+
+
 def validate_ranking(ranking, model):
     """Refuse a ranking of another model, whose filters are others.
 

@@ -191,6 +191,34 @@ def test_what_cannot_be_taken_for_data_or_a_name_is_refused(model, data):
         _tune(model, *data, monitor=None)
 
 
+def test_a_monitor_that_nothing_logs_is_refused_before_training(model, data, monkeypatch):
+    def fit(self, *args, **kwargs):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    message = r"^Expected monitor as one of \['loss', .*'val_accuracy'\], .* Received: 'val_foo'\."
+    with pytest.raises(ValueError, match=message):
+        _tune(model, *data, monitor="val_foo")
+    for arguments in ({"monitor": "emd_conv1"}, {"monitor": "mine", "callbacks": [None]}):
+        with pytest.raises(ValueError, match=r"^Expected monitor .* or as emd_<layer> with a Susc"):
+            _tune(model, *data, **arguments)
+    for monitor in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        with pytest.raises(AssertionError, match="training began"):
+            _tune(model, *data, monitor=monitor)
+
+
+@keras.saving.register_keras_serializable()
+class MeasuresMore(keras.Model):
+    def compile(self, *arguments, metrics=(), **settings):
+        top = keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")
+        super().compile(*arguments, metrics=[*metrics, top], **settings)
+
+
+def test_a_metric_that_a_class_compiles_may_be_monitored(model, data):
+    model = MeasuresMore(model.inputs, model.outputs)
+    assert "val_top" in _tune(model, *data, monitor="val_top").history.history
+
+
 def test_the_selection_given_back_is_plain_whatever_was_given(model, data):
     given = {"conv2": iter([5, 0]), "conv1": np.array([3])}
     tuned = _tune(model, *data, selection=given, epochs=1)
