@@ -1,6 +1,6 @@
 """Why a method cannot be used on a problem, in one sentence each."""
 
-from kerasft.batch_norm import batch_normalizations
+from kerasft.batch_norm import all_batch_normalizations
 from kerasft.methods.convolutions import convolutions
 
 
@@ -23,7 +23,7 @@ def no_labels(problem):
 
 
 def no_batch_norm(problem):
-    if not batch_normalizations(problem.model):
+    if not all_batch_normalizations(problem.model):
         return "The model has no batch normalization."
     return None
 

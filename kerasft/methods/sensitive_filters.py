@@ -19,7 +19,7 @@ Four steps, each of which is a published idea; the composition is ours:
 
 import dataclasses
 
-from kerasft.batch_norm import batch_normalizations, recalibrate_batch_norm
+from kerasft.batch_norm import all_batch_normalizations, recalibrate_batch_norm
 from kerasft.criteria import RankingData, rank_filters_by, select_within_budget
 from kerasft.criteria.filters import parameters_per_filter
 from kerasft.methods.convolutions import convolutions
@@ -50,7 +50,7 @@ def tune_sensitive_filters(
         An `Outcome`.
     """
     model = problem.model
-    if batch_normalizations(model):
+    if all_batch_normalizations(model):
         model = recalibrate_batch_norm(model, problem.distorted)
     to_train = with_soft_labels(problem) if soft_labels else problem
     outcome = choose_and_train(model, problem, to_train, seed, share=share, scaled=scaled)

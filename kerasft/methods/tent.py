@@ -62,6 +62,9 @@ def _entropy(outputs, from_logits):
 
 def _nothing_to_learn(problem):
     layers = batch_normalizations(problem.model).values()
+    if not layers:
+        # Training reaches a layer by its name, measuring does not need one.
+        return "The model's batch normalizations stand inside layers that train as a whole."
     if not any(layer.scale or layer.center for layer in layers):
         return "The model's batch normalizations have no scale and no offset."
     return None

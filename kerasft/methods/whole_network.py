@@ -2,9 +2,8 @@
 
 import keras
 
-from kerasft.batch_norm import batch_normalizations, recalibrate_batch_norm
-from kerasft.layer_lookup import named_layers
-from kerasft.methods.copies import copy_model, train_only
+from kerasft.batch_norm import all_batch_normalizations, recalibrate_batch_norm
+from kerasft.methods.copies import copy_model
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, no_batch_norm, no_labels
 from kerasft.methods.training import train
@@ -24,7 +23,8 @@ def _apply_recalibrated(problem, seed):
     keras.utils.set_random_seed(seed)
     model = copy_model(recalibrate_batch_norm(problem.model, problem.distorted))
     # Trained ones would take other statistics again.
-    train_only(model, named_layers(model).keys() - batch_normalizations(model).keys())
+    for layer in all_batch_normalizations(model):
+        layer.trainable = False
     return train(model, problem)
 
 
