@@ -7,7 +7,7 @@ import zipfile
 import keras
 import numpy as np
 
-from kerasft.datasets import load_image_folder
+from kerasft.datasets import list_image_folder, load_image_folder
 from kerasft.datasets.image_folder import read_images
 from kerasft.evaluation import predict_classes
 from kerasft.frozen_prefix import free_memory
@@ -85,15 +85,15 @@ class Classifier:
             ValueError: As `kerasft.datasets.load_image_folder`, or a number
                 of classes that does not fit the model.
         """
-        images = load_image_folder(
+        # Before images are decoded.
+        self.check_classes(folder, list_image_folder(folder, classes)[0])
+        return load_image_folder(
             folder,
             image_size=self.image_size,
             channels=self.channels,
             classes=classes,
             paths=paths,
         )
-        self.check_classes(folder, images.class_names)
-        return images
 
     def read_unlabelled(self, folder, files):
         """Read images without labels in the size and channels that the model takes.
@@ -177,14 +177,19 @@ def _load_model(path):
     try:
         # Of a file that may not be read Keras says that it is not there.
         path.open("rb").close()
+        # Of one that is cut off too.
+        if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+            raise ValueError("it is no whole zip archive; it may be cut off")
         _refuse_zip_bomb(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras lets through whatever its readers raise.
         text = " ".join(str(error).split())
         if "unsafe" in text or "safe_mode" in text:
             text = "it holds Python code (a Lambda layer), which is not run from files"
+        # Keras prints the layer's whole configuration before it says what the matter was.
+        reason = text.rpartition("Exception encountered: ")[2]
         raise ValueError(
-            f"Expected a Keras model file. Received: {path} ({text[:300]})."
+            f"Expected a Keras model file. Received: {path} ({reason[:300]})."
         ) from error
 
 

@@ -7,6 +7,7 @@ from kerasft.cli.compare_digits import digits_to_compare
 from kerasft.cli.compare_folders import read_folders
 from kerasft.cli.csv_table import csv_table
 from kerasft.cli.facts import command_line, run_facts
+from kerasft.cli.input_folders import check_output_apart, check_two_folders
 from kerasft.cli.names import split_names
 from kerasft.cli.output import print_json, print_line, print_table, print_written
 from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
@@ -57,6 +58,8 @@ def run(
     out = pathlib.Path(out)
     # A comparison that was stopped is there to go on with.
     check_output_folder(out, force or (out / "comparison.csv").is_file())
+    check_output_apart(out, clean, distorted, validation, test, clean_test)
+    check_two_folders(clean, distorted)
     if model is None:
         inputs, labels = digits_to_compare(), labels or _QUICK_LABELS
     elif cifar10_c is not None:

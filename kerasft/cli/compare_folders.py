@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.compare_inputs import CompareInputs
+from kerasft.cli.input_folders import same_classes
 from kerasft.cli.overlap import leave_out
 from kerasft.cli.pairs import find_twins, stem
 from kerasft.datasets import list_image_folder, stratified_split
@@ -35,9 +36,8 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
     """
     classifier = Classifier.load(model, pixels)
     files = list_unlabelled_folder(distorted)
-    names = list_image_folder(clean if files else distorted, classes)[0]
-    for folder in filter(None, (clean, validation, test, clean_test)):
-        list_image_folder(folder, names)
+    labelled = (clean, None if files else distorted, validation, test, clean_test)
+    names = same_classes(filter(None, labelled), classes)
     if files and test is None:
         raise ValueError(
             "Expected --test DIR, labelled distorted images to measure on. Received: none, and "

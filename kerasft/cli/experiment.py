@@ -1,6 +1,7 @@
 import functools
 import pathlib
 
+from kerasft.cli.input_folders import check_output_apart
 from kerasft.cli.output import print_line
 from kerasft.cli.output_folder import check_output_folder
 from kerasft.cli.workers import workers
@@ -31,6 +32,9 @@ def run(
     configurations = entry.configurations(**{k: v for k, v in grid.items() if v is not None})
     for folder in (out, cache):
         check_output_folder(folder, force=True)
+        if data is not None:
+            # Beside these two is fine.
+            check_output_apart(folder, *(pathlib.Path(data, part) for part in ("train", "test")))
     label = network if dataset == "cifar10" else f"{network}-{dataset}"
     path = runs_file(experiment, label, pathlib.Path(out))
     # What would be found out after hours of training the network.

@@ -1,6 +1,6 @@
 """Images that are in two folders: none is both trained and measured on."""
 
-import pathlib
+import os
 
 from kerasft.cli.pairs import stem
 from kerasft.datasets import list_image_folder
@@ -65,8 +65,4 @@ def shared_images(folder, paths, others, classes):
 
 
 def _file(folder, path):
-    try:
-        return pathlib.Path(folder, path).resolve()
-    except (OSError, RuntimeError):
-        # A link to itself; reading refuses it by its name.
-        return pathlib.Path(folder, path).absolute()
+    return os.path.realpath(os.path.join(folder, path))

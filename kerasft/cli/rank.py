@@ -3,16 +3,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
+from kerasft.cli.convolutions import check_convolutions
 from kerasft.cli.csv_table import csv_table
+from kerasft.cli.input_folders import check_output_apart, check_two_folders, same_classes
 from kerasft.cli.names import split_names
 from kerasft.cli.output import print_json, print_written
 from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.cli.pairs import find_pairs
 from kerasft.cli.unpaired import Unpaired, rank
-from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
 from kerasft.susceptibility import rank_filters
-from kerasft.susceptibility.rank_filters import convolution_chains
 from kerasft.susceptibility.ranking import fraction_size
 from kerasft.susceptibility.settled import validate_confidence
 
@@ -42,18 +42,20 @@ def run(
     if unpaired and confidence is not None:
         raise ValueError("Expected --confidence without --unpaired. Received: both.")
     check_output_folder(out, force)
+    check_output_apart(out, clean, distorted)
+    check_two_folders(clean, distorted)
     without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)
     if unpaired and distorted is None:
         raise ValueError("Expected --distorted DIR with --unpaired. Received: --distortion.")
     effect = None if distortion is None else parse_distortion(distortion, seed)
     names, wanted = split_names(classes), split_names(layers)
-    list_image_folder(clean, names)
+    same_classes([clean] if distorted is None else [clean, distorted], names)
     twins = {}
     if distorted is not None and not unpaired:
         twins = find_pairs(clean, distorted, names)[1]
     classifier = Classifier.load(model, pixels)
     # Names are checked before images are read.
-    convolution_chains(classifier.model, wanted)
+    check_convolutions(classifier.model, model, wanted)
     folder = classifier.read(clean, names, list(twins.values()) or None)
     if effect is not None:
         distorted_images = effect(folder.images)

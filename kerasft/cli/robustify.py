@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 
 from kerasft.cli.classifier import Classifier
+from kerasft.cli.convolutions import check_convolutions
 from kerasft.cli.csv_table import csv_table
 from kerasft.cli.facts import command_line, run_facts
+from kerasft.cli.input_folders import check_output_apart, check_two_folders
 from kerasft.cli.names import split_names
 from kerasft.cli.output import print_json, print_line, print_table, print_written
 from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
@@ -16,7 +18,6 @@ from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.finetuning import fine_tune
 from kerasft.layer_lookup import named_layers
 from kerasft.report import Report, render_report
-from kerasft.susceptibility.rank_filters import convolution_chains
 from kerasft.tunable import find_tunable
 
 _SAMPLES = 8
@@ -50,10 +51,12 @@ def run(
     if not 0 < fraction <= 1:
         raise ValueError(f"Expected --fraction over 0 and at most 1. Received: {fraction:g}.")
     check_output_folder(out, force)
+    check_output_apart(out, clean, distorted, validation, test, clean_test)
+    check_two_folders(clean, distorted)
     without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)
     wanted = split_names(layers)
     classifier = Classifier.load(model, pixels)
-    _check_layers(classifier.model, wanted)
+    _check_layers(classifier.model, model, wanted)
     images = RobustifyImages.read(
         classifier,
         clean,
@@ -127,10 +130,10 @@ def run(
         _print_summary(results, report, files)
 
 
-def _check_layers(model, names):
+def _check_layers(model, path, names):
     """Refuse layers that cannot be ranked or not be trained filter by filter, before any work."""
     found = named_layers(model)
-    for name in convolution_chains(model, names):
+    for name in check_convolutions(model, path, names, others=False):
         find_tunable(name, found, way_out=False)
 
 

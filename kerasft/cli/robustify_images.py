@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from kerasft.cli.input_folders import same_classes
 from kerasft.cli.overlap import leave_out
 from kerasft.cli.pairs import find_pairs, stem
 from kerasft.datasets import list_image_folder, stratified_split
@@ -60,14 +61,12 @@ class RobustifyImages:
             ValueError: No pairs, too few images, none that are not measured
                 on too, or what reading refuses.
         """
-        names = list_image_folder(distorted, classes)[0]
+        given = filter(None, (clean, distorted, validation, test, clean_test))
+        names = same_classes(given, classes)
         if unpaired:
-            list_image_folder(clean, classes)
             paths, twins = list_image_folder(distorted, classes)[1], {}
         else:
             paths, twins = find_pairs(clean, distorted, classes)
-        for folder in filter(None, (validation, test, clean_test)):
-            list_image_folder(folder, classes)
         # Before any image is read.
         held_out, notes = [], []
         if validation is not None:

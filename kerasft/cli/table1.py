@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from kerasft.cli.classifier import Classifier
+from kerasft.cli.convolutions import check_convolutions
+from kerasft.cli.input_folders import check_output_apart
 from kerasft.cli.names import split_names
 from kerasft.cli.output import print_line
 from kerasft.cli.output_folder import check_output_folder
@@ -26,9 +28,11 @@ def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
     effect = parse_distortion(distortion)
     out = pathlib.Path(out)
     check_output_folder(out, force=True)
+    check_output_apart(out, data)
     classifier = Classifier.load(model, pixels)
-    network = classifier.model_of_bytes()
-    ranker = Ranker(network, split_names(layers))
+    network, wanted = classifier.model_of_bytes(), split_names(layers)
+    check_convolutions(network, model, wanted)
+    ranker = Ranker(network, wanted)
     folder = classifier.read(data, split_names(classes))
     classifier.check_pixels(folder.images, folder.labels)
     if len(folder.images) < 2 * size:

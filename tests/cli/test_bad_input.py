@@ -89,14 +89,94 @@ def _file(clean, folder):
 )
 def test_bad_folders(kerasft, trained_model, folders, tmp_path, make, message):
     bad = make(folders / "clean", tmp_path / "bad")
-    clean = bad if make is _truncated_jpeg else folders / "clean"
+    # Pairs that are both damaged, since there are none of it in the clean folder.
+    clean = shutil.copytree(bad, tmp_path / "c") if make is _truncated_jpeg else folders / "clean"
     _refused(kerasft(*_robustify(trained_model, clean, bad, tmp_path / "out")), message, tmp_path)
+
+
+def test_folders_with_different_classes_are_named(kerasft, trained_model, folders, tmp_path):
+    nine = _nine_classes(folders / "clean", tmp_path / "nine")
+    clean, blurred, test = (folders / name for name in ("clean", "blurred", "test"))
+    words = ("--clean", clean, "--distorted", nine, "--out", tmp_path / "out")
+    message = f"the same class folders in {clean} and {nine}. Received: 9 in {clean} alone."
+    for command in (("rank",), ("rank", "--unpaired"), ("robustify",)):
+        _refused(kerasft(command[0], trained_model, *words, *command[1:]), message, tmp_path)
+    message = f"the same class folders in {clean} and {nine}. Received: 9 in {clean} alone."
+    _refused(kerasft("compare", trained_model, *words), message, tmp_path)
+    (nine / "nine").mkdir()
+    words = ("--clean", clean, "--distorted", blurred, "--out", tmp_path / "out")
+    message = f"{clean} and {nine}. Received: 9 in {clean} alone; nine in {nine} alone."
+    for command in ("robustify", "compare"):
+        for option in ("--validation", "--test", "--clean-test"):
+            _refused(kerasft(command, trained_model, *words, option, nine), message, tmp_path)
+    _refused(
+        kerasft("compare", trained_model, *words, "--test", test, "--clean-test", nine),
+        message,
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [("rank",), ("rank", "--unpaired"), ("robustify",), ("compare",)]
+)
+def test_one_folder_as_clean_and_as_distorted(kerasft, trained_model, folders, tmp_path, command):
+    same = folders / "test" / ".." / "clean"
+    done = kerasft(
+        command[0], trained_model, "--clean", folders / "clean", "--distorted", same,
+        "--out", tmp_path / "out", *command[1:],
+    )  # fmt: skip
+    _refused(done, f"Received: {folders / 'clean'} and {same}, which are the same.", tmp_path)
+
+
+@pytest.mark.parametrize("below", [".", "out", "3/deeper/out"])
+def test_an_output_folder_in_a_folder_of_images(kerasft, trained_model, folders, tmp_path, below):
+    for name in ("clean", "blurred", "test", "clean_test"):
+        shutil.copytree(folders / name, tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    clean, blurred = ("--clean", tmp_path / "clean"), ("--distorted", tmp_path / "blurred")
+    pairs = (*clean, *blurred)
+    test, clean_test = tmp_path / "test", tmp_path / "clean_test"
+    cases = [
+        (("rank", trained_model, *clean, "--distortion", "blur:1"), "clean"),
+        (("rank", trained_model, *pairs), "clean"),
+        (("rank", trained_model, *pairs), "blurred"),
+        (("reproduce", "table1", trained_model, "--data", tmp_path / "clean"), "clean"),
+        (("reproduce", "figure5", "--data", tmp_path), "test"),
+    ]
+    for command in ("robustify", "compare"):
+        further = ("--validation", test, "--test", test, "--clean-test", clean_test)
+        for folder in ("clean", "blurred", "test", "clean_test"):
+            cases.append(((command, trained_model, *pairs, *further), folder))
+    for words, folder in cases:
+        out = tmp_path / folder / below
+        force = () if words[0] == "reproduce" else ("--force",)
+        done = kerasft(*words, "--out", out, *force)
+        _refused(done, f"outside of the image folders. Received: {out}, in", tmp_path)
+        assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_fewer_classes_than_the_model_has(kerasft, folders, trained_model, tmp_path):
     small = _nine_classes(folders / "clean", tmp_path / "nine")
     done = kerasft("evaluate", trained_model, "--data", small)
     _refused(done, "Expected 10 class folders", tmp_path)
+    # They are counted before images are decoded.
+    (small / "3" / "damaged.png").write_bytes(b"")
+    done = kerasft("evaluate", trained_model, "--data", small)
+    _refused(done, "Expected 10 class folders", tmp_path)
+
+
+def test_a_model_without_convolutions_is_named(kerasft, folders, tmp_path):
+    model = tmp_path / "dense.keras"
+    x = keras.Input((8, 8, 1))
+    keras.Model(x, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(x))).save(model)
+    way_out = "Conv2D layers, or --layers to name other convolutions. Received: "
+    clean, out = ("--clean", folders / "clean"), ("--out", tmp_path / "out")
+    done = kerasft("rank", model, *clean, "--distortion", "blur:1", *out)
+    _refused(done, f"{way_out}{model}.", tmp_path)
+    done = kerasft("reproduce", "table1", model, "--data", folders / "clean", *out)
+    _refused(done, f"{way_out}{model}.", tmp_path)
+    done = kerasft("robustify", model, *clean, "--distorted", folders / "blurred", *out)
+    _refused(done, f"Expected a model with Conv2D layers. Received: {model}.", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +211,11 @@ def test_bad_options(kerasft, trained_model, folders, tmp_path, options, message
 def test_layers_are_refused_before_images_are_read(kerasft, tmp_path, layers):
     depthwise = keras.layers.DepthwiseConv2D(3, name="depthwise")
     model = _model(tmp_path / "model.keras", layer=depthwise)
-    nowhere = tmp_path / "nowhere"
-    done = kerasft(*_robustify(model, nowhere, nowhere, tmp_path / "out", "--layers", layers))
+    done = kerasft(
+        *_robustify(
+            model, tmp_path / "no", tmp_path / "where", tmp_path / "out", "--layers", layers
+        )
+    )
     _refused(done, f"Received: '{layers}'", tmp_path)
     # What the command has no option for is no advice.
     assert "trainable=" not in done[2]
@@ -152,7 +235,7 @@ def test_bad_model_files(kerasft, folders, tmp_path):
     (tmp_path / "folder.keras").mkdir()
     cases = {
         tmp_path / "missing.keras": "which does not exist",
-        tmp_path / "text.keras": "Expected a Keras model file",
+        tmp_path / "text.keras": "it is no whole zip archive; it may be cut off",
         tmp_path / "text.h5": "Expected a Keras model file",
         tmp_path / "model.txt": "Expected a .keras, .h5 or .hdf5 file",
         tmp_path / "folder.keras": "Expected a .keras, .h5 or .hdf5 file",
@@ -161,6 +244,13 @@ def test_bad_model_files(kerasft, folders, tmp_path):
     }
     lambda_model = _model(tmp_path / "lambda.keras", layer=keras.layers.Lambda(lambda x: x * 2))
     cases[lambda_model] = "Python code"
+
+    class Mine(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    # Whose name Keras says after the whole configuration of the layer.
+    cases[_model(tmp_path / "mine.keras", layer=Mine())] = "Could not locate class 'Mine'"
     for path, message in cases.items():
         done = kerasft(*_robustify(path, folders / "clean", folders / "blurred", tmp_path / "out"))
         _refused(done, message, tmp_path)
