@@ -1,3 +1,4 @@
+import os
 import pathlib
 
 import numpy as np
@@ -19,6 +20,8 @@ from kerasft.report import LeaderboardPage
 
 _QUICK_EPOCHS = 8
 _QUICK_LABELS = 100
+_BEST = "best.keras"
+_EARLIER = "best.earlier.keras"
 
 
 def run(
@@ -64,11 +67,19 @@ def run(
         inputs, labels = digits_to_compare(), labels or _QUICK_LABELS
     elif cifar10_c is not None:
         inputs = read_corruptions(
-            model, cifar10_c, severity, clean, clean_test, split_names(classes), pixels
+            model, cifar10_c, severity, clean, clean_test, split_names(classes), pixels, labels
         )
     else:
         inputs = read_folders(
-            model, clean, distorted, validation, test, clean_test, split_names(classes), pixels
+            model,
+            clean,
+            distorted,
+            validation,
+            test,
+            clean_test,
+            split_names(classes),
+            pixels,
+            labels,
         )
     seeds = 1 if quick else seeds
     with workers(jobs):
@@ -85,6 +96,8 @@ def run(
             batch_size=batch_size,
             out=out,
         )
+    saves = save_best and comparison.best is not None
+    stale = not saves and (out / _BEST).exists()
     page = LeaderboardPage(
         title=f"{inputs.model_name} on {inputs.distortion}",
         model_name=inputs.model_name,
@@ -93,15 +106,18 @@ def run(
         leaderboard=comparison.leaderboard,
         best=comparison.best,
         left_out=comparison.left_out,
-        notes=(*inputs.notes, *comparison.notes),
+        notes=(*inputs.notes, *comparison.notes, *_on_best(save_best and not saves, stale)),
         facts=run_facts(command_line(), {"Seeds": ", ".join(map(str, range(seeds)))}),
     )
     with output_folder(out, force=True) as staging:
         (staging / "leaderboard.csv").write_bytes(csv_table(comparison.leaderboard))
         (staging / "report.html").write_text(page.render(), encoding="utf-8")
-        if save_best and comparison.best is not None:
+        if saves:
             for _ in track(range(1), 1, "Making the best model again"):
-                comparison.save_best(staging / "best.keras")
+                comparison.save_best(staging / _BEST)
+        if stale:
+            # Beside this page it would pass for the model that is recommended here.
+            os.replace(out / _BEST, out / _EARLIER)
         # Runs were written as they were done.
         files = sorted([out / "comparison.csv", *written_files(staging, out)])
     if as_json:
@@ -153,6 +169,17 @@ def _method_names(text):
         names.append(name)
         parts = parts[name.count(",") + 1 :]
     return names
+
+
+def _on_best(missing, stale):
+    """Sentences about `best.keras`, where none is written."""
+    if missing:
+        yield f"No {_BEST} was written, as no method could be used."
+    if stale:
+        yield (
+            f"{_BEST} of an earlier page, which may be of another method, is now {_EARLIER}; "
+            "--save-best writes the one recommended here."
+        )
 
 
 def _print_summary(page, files):

@@ -3,12 +3,12 @@ import pathlib
 import numpy as np
 
 from kerasft.cli.classifier import Classifier
-from kerasft.cli.compare_inputs import CompareInputs
+from kerasft.cli.compare_inputs import CompareInputs, check_labels
 from kerasft.datasets import cifar10_c, cifar10_c_corruptions, stratified_split
 from kerasft.datasets.cifar10 import CLASSES
 
 
-def read_corruptions(model, path, severity, clean, clean_test, classes, pixels):
+def read_corruptions(model, path, severity, clean, clean_test, classes, pixels, labels):
     """Read a model and CIFAR-10-C, every corruption a set of distorted images.
 
     Of every corruption the same half of the images, by class and seeded, is
@@ -22,13 +22,14 @@ def read_corruptions(model, path, severity, clean, clean_test, classes, pixels):
         classes: CIFAR-10's class names in output order, or `None`: as in
             CIFAR-10.
         pixels: Pixel range that the model takes.
+        labels: Number of labelled images that will be drawn, or `None`: all.
 
     Returns:
         A `CompareInputs`.
 
     Raises:
-        ValueError: No corruptions, a model for other images or classes, or
-            what reading refuses.
+        ValueError: No corruptions, fewer images than `labels`, a model for
+            other images or classes, or what reading refuses.
     """
     names = tuple(classes or CLASSES)
     if sorted(names) != sorted(CLASSES):
@@ -46,14 +47,16 @@ def read_corruptions(model, path, severity, clean, clean_test, classes, pixels):
     order = np.array([names.index(name) for name in CLASSES])
     pool, tested = {}, {}
     for corruption in corruptions:
-        images, labels = cifar10_c(path, corruption, severity)
-        labels = order[labels]
+        images, shown = cifar10_c(path, corruption, severity)
+        shown = order[shown]
         if not pool:
-            classifier.check_pixels(images, labels)
+            aside = {"kept for the test": len(shown) // 2}
+            check_labels(labels, "each corruption", len(shown), aside)
+            classifier.check_pixels(images, shown)
         # The same rows every time, since the labels are the same.
-        kept, test_rows = stratified_split(labels, len(labels) // 2, seed=0)
+        kept, test_rows = stratified_split(shown, len(shown) // 2, seed=0)
         for part, rows in ((pool, kept), (tested, test_rows)):
-            part[corruption] = _pixels(classifier, images[rows]), labels[rows]
+            part[corruption] = _pixels(classifier, images[rows]), shown[rows]
     sets = {}
     for name, folder in (("clean", clean), ("clean_test", clean_test)):
         if folder is not None:

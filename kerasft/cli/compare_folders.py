@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from kerasft.cli.classifier import Classifier
-from kerasft.cli.compare_inputs import CompareInputs
+from kerasft.cli.compare_inputs import CompareInputs, check_labels
 from kerasft.cli.input_folders import same_classes
 from kerasft.cli.overlap import leave_out
 from kerasft.cli.pairs import find_twins, stem
@@ -13,7 +13,9 @@ from kerasft.datasets import list_image_folder, stratified_split
 from kerasft.datasets.unlabelled_folder import list_unlabelled_folder
 
 
-def read_folders(model, clean, distorted, validation, test, clean_test, classes, pixels):
+def read_folders(
+    model, clean, distorted, validation, test, clean_test, classes, pixels, labels=None
+):
     """Read a model and image folders, and share the images out.
 
     An image that is in several folders is a test image before it is one for
@@ -26,12 +28,13 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
         validation, test, clean_test: Further folders, each may be `None`.
         classes: Names of the class folders in output order, or `None`.
         pixels: Pixel range that the model takes.
+        labels: Number of labelled images that will be drawn, or `None`: all.
 
     Returns:
         A `CompareInputs`.
 
     Raises:
-        ValueError: Too few images, none that are not measured on too, no
+        ValueError: Too few images, also for `labels`, none that are not measured on too, no
             labelled ones to measure on, or what reading refuses.
     """
     classifier = Classifier.load(model, pixels)
@@ -51,6 +54,15 @@ def read_folders(model, clean, distorted, validation, test, clean_test, classes,
     found = files or list_image_folder(distorted, names)[1]
     measured = {"test": test, "validation": validation}
     paths, notes = leave_out("distorted", distorted, found, measured, names)
+    if files and labels is not None:
+        raise ValueError(
+            f"Expected class folders in {distorted} for --labels. Received: images without labels."
+        )
+    aside = {
+        "test or validation images too": len(found) - len(paths),
+        "kept for the test, without --test DIR": 0 if test is not None else len(paths) // 5,
+    }
+    check_labels(labels, distorted, len(found), aside)
     measured_on = _stems(names, filter(None, measured.values()))
     if files:
         twins, apart = None, measured_on

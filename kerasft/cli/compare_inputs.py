@@ -22,3 +22,25 @@ class CompareInputs:
     distortion: str
     images: dict[str, Any]
     notes: tuple[str, ...]
+
+
+def check_labels(labels, whole, total, aside):
+    """Refuse more labels than there are images to draw from.
+
+    Args:
+        labels: Number of images to draw, or `None`: all.
+        whole: What the images are of, for readers.
+        total: Number of them.
+        aside: Dictionary from why some of them are not drawn to how many.
+
+    Raises:
+        ValueError: More.
+    """
+    available = total - sum(aside.values())
+    if labels is not None and labels > available:
+        reasons = [f"{count} are {reason}" for reason, count in aside.items() if count]
+        raise ValueError(
+            f"Expected --labels up to {available}, as many images as there are to draw from. "
+            f"Received: {labels}; there are {total} in {whole}"
+            f"{', of which ' if reasons else ''}{' and '.join(reasons)}."
+        )

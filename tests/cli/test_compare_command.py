@@ -76,6 +76,43 @@ def test_a_comparison_goes_on_where_it_stopped(compare, tmp_path):
     assert file.read_bytes() == before
 
 
+def test_a_best_model_of_an_earlier_page_does_not_pass_for_that_of_this_one(
+    compare, folders, tmp_path
+):
+    separate = ("--test", folders / "test")
+    assert compare(*separate, "--save-best", methods="nothing")[0] == 0
+    out = tmp_path / "out"
+    earlier = (out / "best.keras").read_bytes()
+    status, printed, _ = compare(*separate)
+    assert status == 0
+    told = "best.keras of an earlier page, which may be of another method, is now best.earlier"
+    assert told in printed
+    assert told in (out / "report.html").read_text("utf-8")
+    assert {file.name for file in out.iterdir()} == WRITTEN | {"best.earlier.keras"}
+    assert (out / "best.earlier.keras").read_bytes() == earlier
+    status, printed, _ = compare(*separate, "--save-best")
+    assert (status, told in printed) == (0, False)
+    assert {file.name for file in out.iterdir()} == WRITTEN | {"best.keras", "best.earlier.keras"}
+    # The model has no batch normalization.
+    status, printed, _ = compare(*separate, "--save-best", methods="batch norm")
+    assert status == 0
+    assert "No best.keras was written, as no method could be used." in printed
+    assert told in printed
+    assert not (out / "best.keras").exists()
+
+
+def test_why_labels_are_fewer_than_images(compare, folders, tmp_path):
+    labels = ("--labels", 201)
+    there = f"Received: 201; there are 200 in {folders / 'blurred'}"
+    done = compare(*labels)
+    _refused(done, f"up to 160, as many images as there are to draw from. {there}", tmp_path)
+    _refused(done, f"{there}, of which 40 are kept for the test, without --test DIR.", tmp_path)
+    done = compare(*labels, "--test", folders / "test")
+    _refused(done, f"up to 200, as many images as there are to draw from. {there}.", tmp_path)
+    done = compare(*labels, "--validation", folders / "blurred")
+    _refused(done, "all 200 of", tmp_path)
+
+
 def test_another_existing_folder_is_not_touched(compare, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "report.html").write_text("precious")
@@ -119,6 +156,9 @@ def test_a_folder_without_classes_runs_the_methods_that_need_no_labels(compare, 
     status, _, err = compare(distorted=flat)
     assert status == 2
     assert "Expected --test DIR" in err
+    status, _, err = compare("--test", folders / "test", "--labels", 50, distorted=flat)
+    assert status == 2
+    assert "Expected class folders in" in err
     status, printed, _ = compare("--test", folders / "test", distorted=flat)
     assert status == 0
     assert "The distorted images have no labels" in printed
@@ -201,6 +241,7 @@ def test_all_corruptions_of_cifar10_c_make_one_leaderboard(kerasft, cifar10_c, t
         (("--distorted", "x"), "--cifar10-c with --distorted"),
         (("--severity", "6"), "6"),
         (("--classes", "a,b"), "Expected the classes"),
+        (("--labels", "11"), "20 in each corruption, of which 10 are kept for the test."),
     ],
 )
 def test_what_does_not_go_with_cifar10_c(kerasft, cifar10_c, tmp_path, arguments, message):

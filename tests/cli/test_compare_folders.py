@@ -129,6 +129,8 @@ def test_a_test_image_is_not_chosen_by(read, subset, folders):
     assert sorted(chosen_by) == sorted(
         set(_paths_of(subset("sixth", 6))) - set(_paths_of(subset("fourth", 4)))
     )
+    with pytest.raises(ValueError, match=r"up to 133, .* of which 67 are test or validation"):
+        read(test=subset("fourth", 4), validation=subset("sixth", 6), labels=134)
     assert any("17 of 34 validation images were left out, as test" in x for x in inputs.notes)
 
 
