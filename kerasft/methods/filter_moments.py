@@ -34,8 +34,14 @@ from kerasft.methods.reasons import first_reason, no_clean, no_convolution
 from kerasft.moments import Moments
 from kerasft.rebuild import rebuild
 
-# Of a filter that gives the same everywhere.
-_EPSILON = 1e-6
+# Of the mean variance of a layer, added to that of each of its filters, so that one that
+# gives the same everywhere keeps its form, whatever the scale of the layer.
+_SHARE = 1e-5
+# Of the means. Where all filters of a layer give the same everywhere, what is measured is
+# what rounding in single precision leaves, and that is less.
+_ROUNDING = 1e-5
+# Of a layer that gives zero everywhere.
+_SMALLEST = 1e-30
 
 
 def _apply(problem, seed):
@@ -52,10 +58,17 @@ def _apply(problem, seed):
         norm.moving_mean.assign(moments.mean)
         norm.moving_variance.assign(moments.variance)
         norm.beta.assign(moments.mean)
-        norm.gamma.assign(np.sqrt(moments.variance + _EPSILON))
+        norm.epsilon = _epsilon(moments)
+        norm.gamma.assign(np.sqrt(moments.variance + norm.epsilon))
     recalibrate(model, problem.distorted)
     model, _ = rebuild(model, exchange.convert_back, give_back=True)
     return Outcome(model)
+
+
+def _epsilon(clean):
+    """What is added to the variances of the filters of a layer with these moments."""
+    rounding = np.mean((_ROUNDING * clean.mean) ** 2)
+    return float(_SHARE * np.mean(clean.variance) + rounding + _SMALLEST)
 
 
 def _matched(problem):
@@ -65,6 +78,8 @@ def _matched(problem):
         for path, layer in convolutions(problem).items()
         if type(layer) in (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
         and layer.use_bias
+        and not layer.lora_enabled
+        and layer.dtype_policy.quantization_mode is None
         and layer.kernel_constraint is None
         and layer.bias_constraint is None
         and not getattr(layer.activation, "weights", None)
@@ -85,12 +100,11 @@ class _NormalizedConvolution(keras.layers.Layer):
         self.conv = conv_like(source, source.get_weights(), activation=None)
         axis = -1 if source.data_format == "channels_last" else 1
         self.norm = keras.layers.BatchNormalization(
-            axis=axis, epsilon=_EPSILON, name=source.name, dtype=source.dtype_policy
+            axis=axis, epsilon=0.0, name=source.name, dtype=source.dtype_policy
         )
 
     def build(self, input_shape):
         self.norm.build(self.conv.compute_output_shape(input_shape))
-        self.norm.moving_variance.assign([1 - _EPSILON] * self.conv.filters)
         self.built = True
 
     def call(self, inputs):
@@ -106,7 +120,7 @@ def _to_conv(normalized, source):
         ops.convert_to_numpy(w).astype("float64")
         for w in (*normalized.conv.weights, *normalized.norm.weights)
     )
-    scale = scale / np.sqrt(variance + _EPSILON)
+    scale = scale / np.sqrt(variance + normalized.norm.epsilon)
     return conv_like(source, [kernel * scale, (bias - mean) * scale + shift])
 
 
@@ -118,7 +132,10 @@ def _batch_norm(problem):
 
 def _no_bias(problem):
     if not _matched(problem):
-        return "No plain convolution has a bias, and no constraints, to take a shift."
+        return (
+            "No plain convolution without constraints, LoRA and quantization has a bias to "
+            "take a shift."
+        )
     return None
 
 

@@ -33,6 +33,11 @@ def test_layer_by_layer_the_slow_way():
         ]
     )
     problem = clean_and_dark(model)
+    # One filter looks at a channel that is dark in clean images alone.
+    problem.clean[..., 1] = 0
+    kernel = model.get_weights()[0]
+    kernel[:, :, 0, 2] = 0
+    model.set_weights([kernel, *model.get_weights()[1:]])
     first, first_bias, second, second_bias, *others = model.get_weights()
 
     def convolve(images, kernel, bias):
@@ -47,11 +52,12 @@ def test_layer_by_layer_the_slow_way():
         weight = len(distorted) / (len(distorted) + 16)
         clean, distorted = (convolve(x, kernel, bias) for x in (clean, distorted))
         kernel, bias = kernel.astype("float64"), bias.astype("float64")
+        little = 1e-5 * clean.var(axis=(0, 1, 2)).mean()
         for filter_ in range(kernel.shape[-1]):
             wanted, found = clean[..., filter_], distorted[..., filter_]
             mean = weight * found.mean() + (1 - weight) * wanted.mean()
             variance = weight * found.var() + (1 - weight) * wanted.var()
-            scale = np.sqrt((wanted.var() + 1e-6) / (variance + 1e-6))
+            scale = np.sqrt((wanted.var() + little) / (variance + little))
             kernel[..., filter_] *= scale
             bias[filter_] = (bias[filter_] - mean) * scale + wanted.mean()
         return kernel, bias
@@ -169,17 +175,107 @@ def test_a_layer_that_is_called_twice_has_the_moments_of_both():
     share = len(problem.clean) / (len(problem.clean) + 16)
     # The first call is measured and normalized before the second one is reached.
     mean, variance = maps.mean(axis=0), maps.var(axis=0)
-    scale = np.sqrt((variance + 1e-6) / (share * once.var(0) + (1 - share) * variance + 1e-6))
+    scale = np.sqrt(variance / (share * once.var(0) + (1 - share) * variance))
     shifted = (once - share * once.mean(0) - (1 - share) * mean) * scale + mean
     again = to_numpy(conv(shifted.reshape(first.shape))).astype("float64").reshape(-1, 3)
     both = np.concatenate([once, again])
     mixed = share * both.mean(0) + (1 - share) * mean
-    scale = np.sqrt((variance + 1e-6) / (share * both.var(0) + (1 - share) * variance + 1e-6))
+    scale = np.sqrt(variance / (share * both.var(0) + (1 - share) * variance))
     kernel, bias = conv.get_weights()
     np.testing.assert_allclose(tuned.get_layer("conv").kernel, kernel * scale, atol=1e-5)
     np.testing.assert_allclose(
         tuned.get_layer("conv").bias, (bias - mixed) * scale + mean, atol=1e-5
     )
+
+
+def test_a_model_that_is_called_twice_is_left_as_it_is_where_images_are_not_distorted():
+    settings = {"activation": "relu", "bias_initializer": "normal"}
+    inner = keras.Sequential(
+        [keras.Input((6, 6, 3)), layers.Conv2D(4, 3, **settings), layers.Conv2D(5, 3, **settings)]
+    )
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Flatten()(layers.Concatenate()([inner(inputs), inner(-3.0 * inputs)]))
+    model = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+    clean = clean_and_dark(model).clean
+    tuned = METHOD.apply(Problem(model, clean, clean=clean), 0).model
+    for before, after in zip(model.get_weights(), tuned.get_weights(), strict=True):
+        np.testing.assert_allclose(before, after, rtol=1e-5, atol=1e-6)
+
+
+def two_layers(**settings):
+    keras.utils.set_random_seed(1)
+    settings = {"activation": "relu", "bias_initializer": "normal", **settings}
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            layers.Conv2D(6, 3, name="conv", **settings),
+            layers.Conv2D(5, 3, name="second", **settings),
+            layers.Flatten(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_scale_of_a_layer_does_not_matter(scale):
+    model, scaled = two_layers(), two_layers()
+    kernel, bias, second, *rest = model.get_weights()
+    scaled.set_weights([scale * kernel, scale * bias, second / scale, *rest])
+    problem = clean_and_dark(model)
+    expected = METHOD.apply(problem, 0).model.get_weights()
+    found = METHOD.apply(dataclasses.replace(problem, model=scaled), 0).model.get_weights()
+    found[:3] = [found[0] / scale, found[1] / scale, found[2] * scale]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_what_differs_by_rounding_alone_keeps_its_form():
+    # Of images of one colour no filter has a variance, but the mean of 25 values is rounded.
+    keras.utils.set_random_seed(0)
+    conv = layers.Conv2D(16, 3, name="conv")
+    head = layers.Dense(CLASSES, activation="softmax")
+    model = keras.Sequential([keras.Input((7, 7, 3)), conv, layers.Flatten(), head])
+    white = np.ones((12, 7, 7, 3), "float32")
+    tuned = METHOD.apply(Problem(model, 1.7 * white, clean=white), 0).model
+    kernel = tuned.get_layer("conv").get_weights()[0]
+    np.testing.assert_allclose(kernel, conv.get_weights()[0], rtol=1e-2)
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3, 1e4])
+def test_a_layer_that_gives_the_same_everywhere_keeps_its_form(bias):
+    # Its kernels are those of the source where nothing comes from below.
+    model = two_layers()
+    kernel, _, second, *rest = model.get_weights()
+    biases = np.linspace(bias, 1.1 * bias, 5)
+    model.set_weights([kernel, np.full(6, -1e3), second, biases, *rest[1:]])
+    tuned = METHOD.apply(clean_and_dark(model), 0).model.get_layer("second")
+    np.testing.assert_allclose(tuned.get_weights()[0], second, rtol=1e-3)
+    np.testing.assert_allclose(tuned.get_weights()[1], biases, rtol=1e-6)
+
+
+def test_what_only_distorted_images_wake_is_put_to_sleep():
+    # The clean images are black, and so is what the layers above are given.
+    model = two_layers(bias_initializer="zeros")
+    problem = clean_and_dark(model)
+    black = dataclasses.replace(problem, clean=np.zeros_like(problem.clean))
+    tuned = METHOD.apply(black, 0).model
+    assert all(np.isfinite(w).all() for w in tuned.get_weights())
+    maps = tuned.get_layer("conv")(problem.distorted)
+    np.testing.assert_allclose(to_numpy(maps), 0, atol=1e-3)
+
+
+def test_a_layer_with_lora_is_left_as_it_is():
+    model = two_layers()
+    problem = clean_and_dark(model)
+    model.get_layer("conv").enable_lora(2)
+    lora = [to_numpy(w) for w in model.get_layer("conv").variables]
+    tuned = METHOD.apply(problem, 0).model
+    for before, after in zip(lora, tuned.get_layer("conv").variables, strict=True):
+        np.testing.assert_array_equal(before, to_numpy(after))
+    old, new = (m.get_layer("second").get_weights()[0] for m in (model, tuned))
+    assert (old != new).all()
+    model.get_layer("second").enable_lora(2)
+    assert "without constraints, LoRA and" in METHOD.reason_against(problem)
 
 
 def test_it_says_where_it_does_not_fit(problem):
