@@ -7,7 +7,8 @@ import pytest
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.robustify_images import RobustifyImages
-from kerasft.datasets import load_image_folder
+from kerasft.datasets import load_image_folder, save_image_folder
+from kerasft.distortions import additive_white_gaussian_noise
 
 
 @pytest.fixture
@@ -68,6 +69,26 @@ def test_a_validation_image_is_neither_trained_nor_tested_on(read, part, numbers
     assert numbers(images.train[0]) == [n for n in range(200) if n % 4 and n % 6]
     assert "17 of 34 validation images were left out, as test images" in images.notes[0]
     assert "67 of 200 distorted images were left out, as test or validation" in images.notes[1]
+
+
+def test_sets_that_are_numbered_alike_have_no_image_in_common(read, folders, tmp_path):
+    generator = np.random.default_rng(0)
+    paths = load_image_folder(folders / "blurred").paths
+    others = generator.integers(0, 256, (len(paths), 8, 8, 1), "uint8")
+    save_image_folder(tmp_path / "test", others, paths)
+    images = read(test=tmp_path / "test")
+    assert len(images.train[0]) + len(images.validation[0]) == len(paths)
+    assert not any("left out" in note for note in images.notes)
+
+
+def test_other_versions_of_one_picture_are_one_image(read, folders, tmp_path):
+    known = load_image_folder(folders / "blurred", channels=1)
+    noisy = additive_white_gaussian_noise(known.images // 2, 15, seed=1)
+    paths = [path for path in known.paths if int(path.rpartition("/")[2][:-4]) % 4 == 0]
+    rows = [known.paths.index(path) for path in paths]
+    save_image_folder(tmp_path / "test", noisy[rows], paths)
+    images = read(test=tmp_path / "test")
+    assert "50 of 200 distorted images were left out, as test images" in images.notes[0]
 
 
 @pytest.mark.parametrize("unpaired", [False, True])
