@@ -33,7 +33,7 @@ test-numpy2: $(NUMPY2)/.installed
 
 # What computes with a backend of Keras, on JAX and on PyTorch in place of TensorFlow.
 BACKEND_TESTS = tests/layers tests/susceptibility tests/criteria tests/methods \
-	tests/test_batch_norm*.py tests/test_distribution.py tests/test_finetuning*.py \
+	tests/test_batch_norm*.py tests/test_call_order.py tests/test_distribution.py tests/test_finetuning*.py \
 	tests/test_frozen_prefix.py tests/test_invariance.py tests/test_surgery*.py \
 	tests/test_workflows.py
 
