@@ -2,13 +2,11 @@
 
 import pathlib
 
-import numpy as np
-
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.compare_inputs import CompareInputs, check_labels
 from kerasft.cli.input_folders import same_classes
-from kerasft.cli.overlap import leave_out
-from kerasft.cli.pairs import find_twins, stem
+from kerasft.cli.overlap import clean_accuracy_note, leave_out, list_folders, shared_images
+from kerasft.cli.pairs import find_twins
 from kerasft.datasets import list_image_folder, stratified_split
 from kerasft.datasets.unlabelled_folder import list_unlabelled_folder
 
@@ -63,17 +61,22 @@ def read_folders(
         "kept for the test, without --test DIR": 0 if test is not None else len(paths) // 5,
     }
     check_labels(labels, distorted, len(found), aside)
-    measured_on = _stems(names, filter(None, measured.values()))
+    measured_on = list_folders(measured.values(), names)
     if files:
-        twins, apart = None, measured_on
         pool = (classifier.to_pixels(classifier.read_unlabelled(distorted, paths)), None)
         test_set, pool_notes = _labelled(classifier, test, names), []
+        drawn, twins, apart = paths, None, measured_on
     else:
-        pool, test_set, twins, apart, pool_notes = _labelled_pool(
-            classifier, clean, distorted, paths, test, names, measured_on, validation is None
+        pool, test_set, drawn, pool_notes = _labelled_pool(
+            classifier, distorted, paths, test, names
         )
+        twins, twin_notes = _twins(clean, distorted, paths, drawn, names)
+        pool_notes += twin_notes
+        # Each of those that are drawn from may be held out for validation.
+        kept = paths if validation is None else sorted(set(paths) - set(drawn))
+        apart = [*measured_on, (distorted, kept)]
     clean_set, clean_test_set, clean_notes = _clean(
-        classifier, clean, clean_test, names, twins, apart
+        classifier, clean, clean_test, names, twins, apart, (distorted, drawn)
     )
     return CompareInputs(
         model=classifier.model,
@@ -96,45 +99,35 @@ def _labelled(classifier, folder, names, paths=None):
     return classifier.to_pixels(images.images), images.labels
 
 
-def _stems(names, folders):
-    return {stem(path) for folder in folders for path in list_image_folder(folder, names)[1]}
-
-
-def _labelled_pool(classifier, clean, distorted, paths, test, names, measured_on, draws_validation):
-    """Distorted images to draw from and to test on, and the clean twins of the former.
-
-    Twins are a list of paths, or `None` where not every image has one. Next
-    come the stems of images whose clean versions no method may be given.
-    """
-    twins = find_twins(clean, distorted, names)[1]
-    twins = {path: twins[path] for path in paths if path in twins}
+def _labelled_pool(classifier, distorted, paths, test, names):
+    """Distorted images to draw from and to test on, the paths of the former, and sentences."""
     images, labels = _labelled(classifier, distorted, names, paths)
-    rows, tested, notes = np.arange(len(paths)), [], []
     if test is not None:
-        test_set = _labelled(classifier, test, names)
-    elif len(paths) < 5:
+        return (images, labels), _labelled(classifier, test, names), paths, []
+    if len(paths) < 5:
         raise ValueError(
             "Expected at least 5 distorted images to keep a fifth for the test, or --test DIR. "
             f"Received: {len(paths)}."
         )
-    else:
-        rows, tested = stratified_split(labels, len(paths) // 5, seed=0)
-        test_set = images[tested], labels[tested]
-        notes.append(
-            f"{len(tested)} of the {len(paths)} distorted images were kept for the test, the same "
-            "for every seed."
-        )
-    pool = images[rows], labels[rows]
-    if all(paths[i] in twins for i in rows):
-        notes.append(_on_twins(paths, twins))
-        return pool, test_set, [twins[paths[i]] for i in rows], measured_on, notes
-    notes.append(
+    rows, tested = stratified_split(labels, len(paths) // 5, seed=0)
+    note = (
+        f"{len(tested)} of the {len(paths)} distorted images were kept for the test, the same "
+        "for every seed."
+    )
+    test_set = images[tested], labels[tested]
+    return (images[rows], labels[rows]), test_set, [paths[i] for i in rows], [note]
+
+
+def _twins(clean, distorted, paths, drawn, names):
+    """The clean twins of the images to draw from, `None` where not all have one, and a sentence."""
+    found = find_twins(clean, distorted, names)[1]
+    twins = {path: found[path] for path in paths if path in found}
+    if all(path in twins for path in drawn):
+        return [twins[path] for path in drawn], [_on_twins(paths, twins)]
+    return None, [
         f"{len(twins)} of {len(paths)} distorted images have a clean version at the same "
         "path; since not all have, clean and distorted images were taken for independent sets."
-    )
-    # Each of those that are drawn from may be held out for validation.
-    others = range(len(paths)) if draws_validation else tested
-    return pool, test_set, None, measured_on | {stem(paths[i]) for i in others}, notes
+    ]
 
 
 def _on_twins(paths, twins):
@@ -146,15 +139,17 @@ def _on_twins(paths, twins):
     )
 
 
-def _clean(classifier, clean, clean_test, names, twins, apart):
+def _clean(classifier, clean, clean_test, names, twins, apart, drawn):
     """Clean images to work with and to test on, and sentences about them.
 
-    Clean versions of the images in `apart` are not worked with. There may be
-    none to work with, `None`.
+    Without twins, clean versions of images in `apart`, a list of `(folder,
+    paths)`, are not worked with. There may be none to work with, `None`.
+    `drawn` is `(folder, paths)`, the distorted images that methods are given.
     """
     _, paths, labels = list_image_folder(clean, names)
     if twins is None:
-        rows = [i for i, path in enumerate(paths) if stem(path) not in apart]
+        shared = shared_images(clean, paths, apart)
+        rows = [i for i, path in enumerate(paths) if path not in shared]
         missing = len(paths) // 5 - (len(paths) - len(rows))
         if clean_test is None and missing > 0:
             kept = stratified_split([labels[i] for i in rows], missing, seed=0)[0]
@@ -173,7 +168,16 @@ def _clean(classifier, clean, clean_test, names, twins, apart):
             "are tested or may be validated on."
         )
     if clean_test is not None:
-        return clean_set, _labelled(classifier, clean_test, names), notes
+        found = list_image_folder(clean_test, names)[1]
+        seen = len(shared_images(clean_test, found, [(clean, used), drawn]))
+        notes.append(
+            clean_accuracy_note(
+                f"{len(found)} separate clean images",
+                seen,
+                "versions of images that methods were given",
+            )
+        )
+        return clean_set, _labelled(classifier, clean_test, names, found), notes
     if not others:
         notes.append(
             "Clean accuracy was measured on clean images that methods were given too, so it is "

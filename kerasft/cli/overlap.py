@@ -34,7 +34,7 @@ def leave_out(kind, folder, paths, others, classes):
         ValueError: None is left.
     """
     given = {name: other for name, other in others.items() if other is not None}
-    shared = shared_images(folder, paths, given.values(), classes)
+    shared = shared_images(folder, paths, list_folders(given.values(), classes))
     kept = [path for path in paths if path not in shared]
     if not kept:
         raise ValueError(
@@ -50,7 +50,26 @@ def leave_out(kind, folder, paths, others, classes):
     ]
 
 
-def shared_images(folder, paths, others, classes):
+def list_folders(folders, classes):
+    """List of `(folder, paths)`, as `shared_images` takes others; `None` is no folder."""
+    return [(folder, list_image_folder(folder, classes)[1]) for folder in folders if folder]
+
+
+def clean_accuracy_note(measured_on, seen, what):
+    """A sentence on the images that clean accuracy was measured on.
+
+    Args:
+        measured_on: What they are, such as `"separate clean images"`.
+        seen: How many of them are in another role too.
+        what: What these are then, such as `"images trained on"`.
+    """
+    sentence = f"Clean accuracy was measured on {measured_on}"
+    if not seen:
+        return f"{sentence}."
+    return f"{sentence}; {seen} of them are {what}, so it is somewhat too high."
+
+
+def shared_images(folder, paths, others):
     """Which images of a folder are in others too.
 
     The same are those that are one file, by whatever links, and those with
@@ -61,8 +80,7 @@ def shared_images(folder, paths, others, classes):
     Args:
         folder: Path of the folder.
         paths: Images in it.
-        others: Other folders.
-        classes: Names of their class folders.
+        others: List of `(folder, paths)`, the images that count in other folders.
 
     Returns:
         Set of paths.
@@ -71,8 +89,7 @@ def shared_images(folder, paths, others, classes):
         ValueError: An image that cannot be read.
     """
     shared: set[str] = set()
-    for other in others:
-        found = list_image_folder(other, classes)[1]
+    for other, found in others:
         files = {_file(other, path) for path in found}
         shared.update(path for path in paths if _file(folder, path) in files)
         by_stem = {stem(path): path for path in found}

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from kerasft.cli.input_folders import same_classes
-from kerasft.cli.overlap import leave_out
-from kerasft.cli.pairs import find_pairs, stem
+from kerasft.cli.overlap import clean_accuracy_note, leave_out, shared_images
+from kerasft.cli.pairs import find_pairs
 from kerasft.datasets import list_image_folder, stratified_split
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -120,7 +120,7 @@ class RobustifyImages:
                 f"Filters were ranked on {len(ranked)} pairs of clean and distorted images."
             )
         classifier.check_pixels(clean_to_rank.images, clean_to_rank.labels)
-        trained_on = {stem(paths[i]) for i in rows}
+        trained_on = (distorted, [paths[i] for i in rows])
         clean_set, note = _clean_test(
             classifier, clean, clean_test, names, clean_to_rank, unpaired, trained_on
         )
@@ -140,16 +140,16 @@ class RobustifyImages:
 def _clean_test(classifier, clean, clean_test, names, ranked, unpaired, trained_on):
     """The clean images that accuracy is measured on, and a sentence about them.
 
-    `trained_on` are the stems of the distorted images trained on.
+    `trained_on` is the folder of distorted images, and those trained on.
     """
-    if clean_test is not None:
-        images = classifier.read(clean_test, names)
-        return _labelled(images), _with_seen(
-            "Clean accuracy was measured on separate clean images", images.paths, trained_on
-        )
-    if unpaired:
-        return _labelled(ranked), _with_seen(
-            "Clean accuracy was measured on all clean images", ranked.paths, trained_on
+    if clean_test is not None or unpaired:
+        folder = clean if clean_test is None else clean_test
+        images = ranked if clean_test is None else classifier.read(folder, names)
+        seen = len(shared_images(folder, images.paths, [trained_on]))
+        number = len(images.paths)
+        kind = f"all {number}" if clean_test is None else f"{number} separate"
+        return _labelled(images), clean_accuracy_note(
+            f"{kind} clean images", seen, "clean versions of images trained on"
         )
     used = set(ranked.paths)
     others = [path for path in list_image_folder(clean, names)[1] if path not in used]
@@ -160,17 +160,6 @@ def _clean_test(classifier, clean, clean_test, names, ranked, unpaired, trained_
         )
     return _labelled(ranked), (
         "Clean accuracy was measured on the clean twins of the images trained on, so it is "
-        "somewhat too high after fine-tuning."
-    )
-
-
-def _with_seen(sentence, paths, trained_on):
-    """A sentence, and how many of the images are clean versions of those trained on."""
-    seen = sum(stem(path) in trained_on for path in paths)
-    if not seen:
-        return f"{sentence}."
-    return (
-        f"{sentence}; {seen} of the {len(paths)} have the path of an image trained on, so it is "
         "somewhat too high after fine-tuning."
     )
 

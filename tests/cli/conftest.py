@@ -8,7 +8,7 @@ from eagerly import eagerly
 
 from kerasft.backend import default_jit_compile
 from kerasft.cli import demo
-from kerasft.datasets import digits, save_image_folder
+from kerasft.datasets import digits, load_image_folder, save_image_folder
 from kerasft.distortions import GaussianBlur
 from kerasft.finetuning import fine_tune
 from kerasft.models import cifar10_cnn
@@ -42,6 +42,14 @@ def folders(tmp_path_factory):
         rows = np.asarray(rows)
         save_image_folder(root / name, source[rows], [f"{labels[i]}/{i}.png" for i in rows])
     return root
+
+
+@pytest.fixture
+def others(folders, tmp_path):
+    """A folder of other pictures at the paths of `blurred`."""
+    pictures = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 1), "uint8")
+    save_image_folder(tmp_path / "others", pictures, load_image_folder(folders / "blurred").paths)
+    return tmp_path / "others"
 
 
 @pytest.fixture

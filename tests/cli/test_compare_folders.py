@@ -190,5 +190,29 @@ def test_unlabelled_images_beside_clean_ones_at_paths_of_the_test(read, folders,
     assert inputs.images["clean"] is None
 
 
+def test_clean_images_that_are_numbered_like_measured_ones_are_given(
+    read, incomplete, others, folders
+):
+    inputs = read(clean=incomplete, test=others, validation=folders / "test")
+    assert not inputs.images["paired"]
+    assert len(inputs.images["clean"][0]) == 166 - 166 // 5
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_clean_test_images_that_methods_were_given_measure_too_high(
+    read, incomplete, others, folders, complete
+):
+    clean = folders / "clean" if complete else incomplete
+    note = read(clean=clean, clean_test=folders / "clean").notes[-1]
+    assert note == (
+        "Clean accuracy was measured on 200 separate clean images; 160 of them are versions of "
+        "images that methods were given, so it is somewhat too high."
+    )
+    for apart in (folders / "clean_test", others):
+        note = read(clean=clean, clean_test=apart).notes[-1]
+        assert note.startswith("Clean accuracy was measured on")
+        assert note.endswith("00 separate clean images.")
+
+
 def _paths_of(folder):
     return [p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.*g")]

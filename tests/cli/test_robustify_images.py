@@ -71,13 +71,9 @@ def test_a_validation_image_is_neither_trained_nor_tested_on(read, part, numbers
     assert "67 of 200 distorted images were left out, as test or validation" in images.notes[1]
 
 
-def test_sets_that_are_numbered_alike_have_no_image_in_common(read, folders, tmp_path):
-    generator = np.random.default_rng(0)
-    paths = load_image_folder(folders / "blurred").paths
-    others = generator.integers(0, 256, (len(paths), 8, 8, 1), "uint8")
-    save_image_folder(tmp_path / "test", others, paths)
-    images = read(test=tmp_path / "test")
-    assert len(images.train[0]) + len(images.validation[0]) == len(paths)
+def test_sets_that_are_numbered_alike_have_no_image_in_common(read, others):
+    images = read(test=others)
+    assert len(images.train[0]) + len(images.validation[0]) == 200
     assert not any("left out" in note for note in images.notes)
 
 
@@ -103,12 +99,19 @@ def test_none_is_left_to_train_or_to_validate_on(read, part, folders, unpaired):
 
 
 def test_clean_versions_of_images_trained_on_measure_too_high(read, folders):
-    told = "have the path of an image trained on, so it is somewhat too high"
+    told = "are clean versions of images trained on, so it is somewhat too high."
     note = read(unpaired=True).notes[-1]
-    assert f"measured on all clean images; 160 of the 200 {told}" in note
+    assert f"measured on all 200 clean images; 160 of them {told}" in note
     apart = read(clean=folders / "clean_test", unpaired=True).notes[-1]
-    assert apart == "Clean accuracy was measured on all clean images."
+    assert apart == "Clean accuracy was measured on all 100 clean images."
     note = read(clean_test=folders / "clean").notes[-1]
-    assert f"separate clean images; 160 of the 200 {told}" in note
+    assert f"200 separate clean images; 160 of them {told}" in note
     apart = read(clean_test=folders / "clean_test").notes[-1]
-    assert apart == "Clean accuracy was measured on separate clean images."
+    assert apart == "Clean accuracy was measured on 100 separate clean images."
+
+
+@pytest.mark.parametrize("role", ["clean", "clean_test"])
+def test_clean_sets_that_are_numbered_alike_are_no_versions(read, others, role):
+    note = read(**{role: others}, unpaired=role == "clean").notes[-1]
+    assert note.startswith("Clean accuracy was measured on")
+    assert note.endswith("clean images.")
