@@ -10,6 +10,22 @@ from kerasft.sublayers import sublayers
 SHAPE = (8, 8, 1)
 
 
+@keras.saving.register_keras_serializable(package="batch_norm_models")
+class NormBlock(layers.Layer):
+    """A layer of the user's with a batch normalization inside, which no model lists."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.norm = layers.BatchNormalization()
+
+    def build(self, shape):
+        self.norm.build(shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.norm(inputs, training=training)
+
+
 def make_images():
     rng = np.random.default_rng(0)
     return (3 * rng.normal(1, rng.uniform(0.5, 2, (37, 1, 1, 1)), (37, *SHAPE))).astype("float32")

@@ -9,10 +9,10 @@ from kerasft.cli.pairs import stem
 from kerasft.datasets import list_image_folder
 from kerasft.datasets.image_folder import read_images
 
-# Of 600 pictures of CIFAR-10's training images and those of its test images with the same
-# path, one in a hundred is at least as alike; of two versions of one picture, under strong
-# noise or blur, about one in a hundred is less so.
-_ALIKE = 0.8
+# Of CIFAR-10's pictures, fewer than one in a hundred pairs at the same path is as alike, and
+# fewer than one in a hundred pairs of versions under strong distortion is less alike: see
+# docs/results/same-pictures.csv, which scripts/same_pictures.py writes.
+ALIKE = 0.8
 _SMALL = (8, 8)
 
 
@@ -97,23 +97,33 @@ def shared_images(folder, paths, others):
         pairs = [(path, twin) for path, twin in twins.items() if path not in shared]
         if pairs:
             mine, theirs = zip(*pairs, strict=True)
-            alike = _look_alike(_small(folder, mine), _small(other, theirs))
+            alike = likeness(folder, mine, other, theirs) >= ALIKE
             # Paths mean something here, and some are only too dark or too noisy.
             most = np.mean(alike) > 0.5
             shared.update(path for path, same in zip(mine, alike, strict=True) if most or same)
     return shared
 
 
+def likeness(folder, paths, other, others):
+    """How alike the images of two folders are, one by one.
+
+    Returns:
+        `(images,)`, the correlation of both small and gray, 1 where one is
+        even: it cannot be told then that they are not the same.
+
+    Raises:
+        ValueError: An image that cannot be read.
+    """
+    mine, theirs = _small(folder, paths), _small(other, others)
+    lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
+    products = (mine * theirs).sum(axis=1)
+    return np.divide(products, lengths, out=np.ones_like(lengths), where=lengths > 0)
+
+
 def _small(folder, paths):
     """Images small and gray, about their mean: noise and blur are gone, contrast does not count."""
     images = read_images(pathlib.Path(folder), paths, 1, _SMALL).reshape(len(paths), -1)
     return images - images.mean(axis=1, keepdims=True)
-
-
-def _look_alike(images, others):
-    """Whether their correlation is high; of an even picture it cannot be told that it is not."""
-    lengths = np.linalg.norm(images, axis=1) * np.linalg.norm(others, axis=1)
-    return (images * others).sum(axis=1) >= _ALIKE * lengths
 
 
 def _file(folder, path):

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from batch_norm_models import NormBlock
 from test_scaled_filters import CLASSES, a_problem, network
 
 from kerasft.evaluation import predict_classes
@@ -314,22 +315,9 @@ def test_layers_of_other_kinds_are_no_layers_to_match(layer):
 
 
 def test_a_batch_normalization_inside_a_layer_is_one_too():
-    @keras.saving.register_keras_serializable(package="test_filter_moments")
-    class Block(layers.Layer):
-        def __init__(self, **settings):
-            super().__init__(**settings)
-            self.norm = layers.BatchNormalization()
-
-        def build(self, shape):
-            self.norm.build(shape)
-            self.built = True
-
-        def call(self, inputs):
-            return self.norm(inputs)
-
     head = layers.Dense(CLASSES, activation="softmax")
     model = keras.Sequential(
-        [keras.Input((6, 6, 3)), layers.Conv2D(3, 3), Block(), layers.Flatten(), head]
+        [keras.Input((6, 6, 3)), layers.Conv2D(3, 3), NormBlock(), layers.Flatten(), head]
     )
     assert "has batch normalization" in METHOD.reason_against(clean_and_dark(model))
 

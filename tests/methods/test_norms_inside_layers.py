@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from batch_norm_models import NormBlock
 
 import kerasft
 from kerasft.methods import METHODS, Problem
@@ -12,20 +13,6 @@ layers = keras.layers
 RECALIBRATING = ["batch norm", "sensitive filters", *(n for n in METHODS if "recalibrated" in n)]
 
 
-@keras.saving.register_keras_serializable(package="test_norms_inside_layers")
-class Block(layers.Layer):
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.norm = layers.BatchNormalization()
-
-    def build(self, shape):
-        self.norm.build(shape)
-        self.built = True
-
-    def call(self, inputs, training=False):
-        return self.norm(inputs, training=training)
-
-
 @pytest.fixture(scope="module")
 def problem():
     keras.utils.set_random_seed(0)
@@ -33,7 +20,7 @@ def problem():
         [
             keras.Input((8, 8, 3)),
             layers.Conv2D(4, 3, name="conv"),
-            Block(name="block"),
+            NormBlock(name="block"),
             layers.GlobalAveragePooling2D(),
             layers.Dense(2, activation="softmax"),
         ]
