@@ -77,7 +77,8 @@ def locked(path, wait=False):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
+    # As above: it is emptied, and removed in the end.
+    lock = path.with_name(f".{path.name}.kerasft-lock")
     opened = _take_lock(lock, wait)
     if opened is None:
         raise ValueError(

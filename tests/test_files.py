@@ -71,12 +71,20 @@ def test_permissions_are_the_usual_ones(tmp_path, umask, mode):
 
 
 def test_only_what_a_killed_process_left_is_removed(tmp_path):
-    kept = {".out.csv.lock", ".out.20260101", ".out.metadata", ".out.kerasft-0123.tmp"}
+    kept = {
+        ".out.lock",
+        ".out.csv.kerasft-lock",
+        ".out.20260101",
+        ".out.metadata",
+        ".out.kerasft-0123.tmp",
+    }
     for name in (*kept, ".out.kerasft-ab12cd_9.tmp"):
         (tmp_path / name).write_text("precious")
     with locked(tmp_path / "out"):
         pass
-    assert {file.name for file in tmp_path.iterdir()} == kept
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == dict.fromkeys(
+        kept, "precious"
+    )
 
 
 def test_what_a_process_leaves_when_it_is_killed_is_removed_by_the_next(tmp_path, monkeypatch):
@@ -87,4 +95,4 @@ def test_what_a_process_leaves_when_it_is_killed_is_removed_by_the_next(tmp_path
     monkeypatch.undo()
     assert len(list(tmp_path.iterdir())) == 1
     with locked(tmp_path / "out"):
-        assert [file.name for file in tmp_path.iterdir()] == [".out.lock"]
+        assert [file.name for file in tmp_path.iterdir()] == [".out.kerasft-lock"]

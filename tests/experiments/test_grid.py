@@ -150,7 +150,7 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path):
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
     path = tmp_path / "x.csv"
-    for name in (".x.csv.lock", ".x.csv.kerasft-ab12cd_9.tmp"):
+    for name in (".x.csv.kerasft-lock", ".x.csv.kerasft-ab12cd_9.tmp"):
         (tmp_path / name).touch()
     (tmp_path / ".x.csv.settings").touch()
     _run(grid_functions.square, path)

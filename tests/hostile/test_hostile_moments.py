@@ -267,7 +267,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     for name in kept:
         (tmp_path / name).mkdir()
         (tmp_path / name / "precious").touch()
-    (tmp_path / ".o[u]t.lock").touch()
+    (tmp_path / ".o[u]t.kerasft-lock").touch()
     with output_folder(target, force=False) as staging:
         (staging / "x").write_text("1")
     assert {path.name for path in tmp_path.iterdir()} == {"o[u]t", *kept}
