@@ -11,8 +11,9 @@ trap 'rm -rf "$out"' EXIT
 run() {
     local name=$1
     shift
+    # Runs take as long as the start of a process for them.
     "$BIN/kerasft" reproduce "$name" --dataset digits --baseline-epochs 30 \
-        --cache "$out/cache" --out "$out/results" "$@"
+        --cache "$out/cache" --out "$out/results" --jobs 1 "$@"
 }
 run figure4 --distortions blur:1,awgn:25 --pairs 200
 run overlap --distortions blur:1,awgn:25 --pairs 200
