@@ -19,7 +19,7 @@ from kerasft.experiments import provenance, summarise_table1, table1
 from kerasft.experiments.results_file import ResultsFile
 from kerasft.experiments.table1 import CONFIGURATIONS, KEYS
 from kerasft.experiments.table1_outputs import write_table1_outputs
-from kerasft.files import write_whole
+from kerasft.files import locked, write_whole
 from kerasft.susceptibility.rank_filters import Ranker
 
 
@@ -50,18 +50,19 @@ def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
         "model_sha256": _digest(pathlib.Path(model).read_bytes()),
         "images_sha256": _digest(folder.images.tobytes()),
     }
-    rows = _read_rows(file, settings, ranker.layers)
-    done = set() if rows is None else set(rows["subset"])
-    todo = [subset for subset in range(subsets) if subset not in done]
-    if todo:
-        reference = ranker.rank(folder.images, effect)
-    for subset in todo:
-        new = table1(network, folder.images, effect, reference, subset, size=size)
-        new = new.assign(**settings, **provenance())
-        rows = pd.concat([rows, new])
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(file, rows.to_csv(index=False).encode())
-    files = write_table1_outputs(file)
+    # From reading on: what another process adds in between would be written over.
+    with locked(file):
+        rows = _read_rows(file, settings, ranker.layers)
+        done = set() if rows is None else set(rows["subset"])
+        todo = [subset for subset in range(subsets) if subset not in done]
+        if todo:
+            reference = ranker.rank(folder.images, effect)
+        for subset in todo:
+            new = table1(network, folder.images, effect, reference, subset, size=size)
+            new = new.assign(**settings, **provenance())
+            rows = pd.concat([rows, new])
+            write_whole(file, rows.to_csv(index=False).encode())
+        files = write_table1_outputs(file)
     _print(summarise_table1(rows), distortion, [file, *files])
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from kerasft.datasets import load_image_folder
+from kerasft.files import locked
 from kerasft.susceptibility import FilterRanking, rank_filters_from_exemplars
 
 
@@ -179,6 +180,17 @@ def test_table1_refuses_damaged_results(
     assert status == 2
     assert message in err
     assert file.read_text() == damaged
+
+
+def test_table1_leaves_a_file_alone_that_another_process_writes(
+    kerasft, trained_model, folders, tmp_path, one_draw
+):
+    file = tmp_path / RESULTS
+    file.write_text(one_draw)
+    with locked(file):
+        status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--subsets", 2)
+    assert (status, file.read_text()) == (2, one_draw)
+    assert "Expected no other process" in err
 
 
 def test_table1_refuses_early(kerasft, trained_model, folders, tmp_path):
