@@ -35,15 +35,20 @@ def relative_gradient_norms(model, data, layers=None):
     names = list(convolution_chains(model, layers))
     gradients = loss_gradients(model, data, names)
     found = named_layers(model)
-    return {name: _ratio(gradients[name], found[find_layer(name, found)]) for name in names}
+    return {name: _ratio(name, gradients[name], found[find_layer(name, found)]) for name in names}
 
 
-def _ratio(gradients, layer):
+def _ratio(name, gradients, layer):
     weights = [keras.ops.convert_to_numpy(x) for x in (layer.kernel, layer.bias) if x is not None]
     change, size = (
         np.linalg.norm(np.concatenate([x.ravel() for x in parts]).astype("float64"))
         for parts in (gradients, weights)
     )
+    # A ratio with NaN has no place in an order.
+    if not np.isfinite([change, size]).all():
+        raise ValueError(
+            f"Expected finite gradients and weights of layer {name!r}. Received: NaN or infinity."
+        )
     if size == 0:
         return float("inf") if change > 0 else 0.0
     return float(change / size)

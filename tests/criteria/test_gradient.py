@@ -174,6 +174,17 @@ def test_a_layer_without_weight_wants_all_and_one_without_gradient_nothing(chann
     assert relative_gradient_norms(model, data) == {"conv": 0.0}
 
 
+def test_gradients_that_are_not_finite_choose_no_layer(channels):
+    model, data = channels
+    # Finite weights, of which the outputs are not.
+    model.set_weights([w * np.float32(1e20) for w in model.get_weights()])
+    message = r"^Expected finite gradients .* of layer 'conv'\. Received: NaN"
+    with pytest.raises(ValueError, match=message):
+        relative_gradient_norms(model, data)
+    with pytest.raises(ValueError, match=message):
+        kerasft.choose_layers(model, data, 1)
+
+
 def test_a_layer_that_leads_to_no_output_has_no_gradient(channels):
     model, data = channels
     image = keras.Input((3, 3, 4))
