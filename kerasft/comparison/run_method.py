@@ -17,6 +17,9 @@ from kerasft.methods.method import Method
 
 DONE = "done"
 
+# Readers of CSV refuse fields that are very long.
+_LONGEST_REASON = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonBench:
@@ -62,11 +65,11 @@ def run_method(bench, configuration):
     try:
         reason = _reason_against(method, draw.problem)
         if reason is not None:
-            return [row | {"status": f"left out: {reason}"}]
+            return [row | _left_out(reason)]
         return [row | {"status": DONE} | _measure(method, draw, images, bench.settings, seed)]
     except ValueError as error:
         # Such as NaN from a training that diverged; the other methods are still to be had.
-        return [row | {"status": f"left out: {' '.join(str(error).split())}"}]
+        return [row | _left_out(error)]
     except Exception as error:
         # A note, as the kind of error tells callers of memory that ran out and of full disks.
         error.add_note(
@@ -90,6 +93,13 @@ _COLUMNS = (
     "seconds",
     "peak_memory_mib",
 )
+
+
+def _left_out(reason):
+    text = " ".join(str(reason).split())
+    if len(text) > _LONGEST_REASON:
+        text = f"{text[: _LONGEST_REASON - 1]}…"
+    return {"status": f"left out: {text}"}
 
 
 def apply_method(method, problem, learning_rate, seed):

@@ -1,5 +1,7 @@
 """Methods, images and labels that do not fit: left out, told or refused."""
 
+import types
+
 import fake_methods
 import joblib
 import keras
@@ -7,6 +9,8 @@ import numpy as np
 import pytest
 from fake_methods import TURN, fake
 
+from kerasft.comparison.images import ComparedImages
+from kerasft.comparison.notes import notes_on
 from kerasft.methods.method import Method
 
 NEEDS_LABELS = {"trained": 9, "needs_labels": True}
@@ -38,6 +42,17 @@ def test_a_method_that_fails_on_the_data_is_left_out_and_any_other_error_is_told
     # pytest matches the notes of an error too.
     with pytest.raises(KeyError, match="Method 'broken' failed so on 'distorted' with seed 0"):
         compare(fake("nothing"), fake_methods.failing("broken", KeyError("x")))
+
+
+def test_a_long_reason_is_cut_so_that_its_file_can_be_read_again(compare, tmp_path):
+    # The csv module of Python reads no field of more than 131,072 characters.
+    methods = [
+        fake_methods.failing("wild", ValueError("x" * 200_000)),
+        fake("norm", reason="y" * 200_000),
+    ]
+    for _ in range(2):
+        comparison = compare(*methods, out=tmp_path)
+        assert comparison.left_out == {"wild": "x" * 999 + "…", "norm": "y" * 999 + "…"}
 
 
 @pytest.mark.filterwarnings("ignore:This process")
@@ -119,6 +134,26 @@ def test_fewer_labels_than_classes_is_a_note_and_no_error(compare, sets):
     assert comparison.best == "nothing"
     enough = compare(fake("nothing"), labels=6)
     assert not any("fewer than" in note for note in enough.notes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "separate", "warning"),
+    [
+        (9, True, "9 labels are fewer than the 10 classes"),
+        (10, True, None),
+        # A fifth is held out.
+        (10, False, "8 of 10 labels are fewer than the 10 classes"),
+        (13, False, None),
+    ],
+)
+def test_labels_held_out_are_not_to_train_on(labels, separate, warning):
+    pixels, right = fake_methods.images(20, 0.5)
+    validation = (pixels, right) if separate else (None, None)
+    images = ComparedImages(pixels, right, pixels, right, *validation)
+    notes = notes_on({"distorted": images}, types.SimpleNamespace(labels=labels), classes=10)
+    assert [note.partition(", ")[0] for note in notes if "fewer" in note] == (
+        [] if warning is None else [f"Warning: {warning}"]
+    )
 
 
 def test_no_clean_test_images_is_a_note_and_no_error(compare):
