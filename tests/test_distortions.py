@@ -63,6 +63,14 @@ def test_sigma_of_zero_changes_nothing_and_gives_a_copy(photos, distort):
         assert not np.shares_memory(result, images)
 
 
+@pytest.mark.parametrize("sigma", [0.1, 1e-160, 1e-200, np.float64(1e-160), np.float64(1e-200)])
+def test_blur_of_a_tiny_sigma_changes_nothing(photos, sigma):
+    for images in (photos, photos.astype("float16"), photos / 255 + 0.5):
+        blurred = gaussian_blur(images, sigma)
+        np.testing.assert_array_equal(blurred, images)
+        assert not np.shares_memory(blurred, images)
+
+
 def test_images_are_left_alone(photos):
     images = photos.astype("float32")
     gaussian_blur(images, 1.0)

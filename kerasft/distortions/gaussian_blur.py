@@ -6,6 +6,9 @@ from scipy.ndimage import gaussian_filter1d
 from kerasft.distortions.distortion import Distortion
 from kerasft.distortions.pixels import as_dtype, as_floats, validate_images, validate_sigma
 
+# Of the window, in standard deviations.
+_REACH = 4.0
+
 
 def gaussian_blur(images, sigma, value_range=(0, 255)):
     """Blur images with a Gaussian.
@@ -38,11 +41,12 @@ def gaussian_blur(images, sigma, value_range=(0, 255)):
     """
     validate_sigma(sigma)
     images = validate_images(images, value_range)
-    if sigma == 0:
+    # The window of less than half a pixel is the pixel itself, for which SciPy divides by sigma².
+    if _REACH * sigma < 0.5:
         return images.copy()
     blurred = as_floats(images)
     for axis in (1, 2):
-        blurred = gaussian_filter1d(blurred, sigma, axis=axis, mode="reflect", truncate=4.0)
+        blurred = gaussian_filter1d(blurred, sigma, axis=axis, mode="reflect", truncate=_REACH)
     return as_dtype(blurred, images.dtype)
 
 
