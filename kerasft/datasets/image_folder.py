@@ -163,12 +163,13 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
         if not len(paths):
             raise ValueError("Expected at least one path. Received: none.")
         label_of = dict(zip(files, labels, strict=True))
-        missing = [path for path in paths if path not in label_of]
+        files = [pathlib.PurePath(path).as_posix() for path in paths]
+        missing = [path for path in files if path not in label_of]
         if missing:
             raise ValueError(
                 f"Expected {folder / missing[0]} to be an image file. Received no such file."
             )
-        files, labels = list(paths), [label_of[path] for path in paths]
+        labels = [label_of[path] for path in files]
 
     images = read_images(folder, files, channels, image_size)
     return ImageFolder(images, np.asarray(labels, "int64"), names, tuple(files))
@@ -230,13 +231,15 @@ def save_image_folder(folder, images, paths):
         )
     if len(paths) != len(images):
         raise ValueError(f"Expected {len(images)} paths. Received: {len(paths)}.")
-    if len(set(paths)) != len(paths):
+    # Two spellings may name one file.
+    targets = list(map(pathlib.PurePosixPath, paths))
+    if len(set(targets)) != len(targets):
         raise ValueError(f"Expected a path for each image. Received: {list(paths)[:10]}.")
     folder = pathlib.Path(folder)
-    for path in map(pathlib.PurePosixPath, paths):
+    for path in targets:
         if path.is_absolute() or ".." in path.parts or path.suffix != ".png":
             raise ValueError(f"Expected relative paths of .png files. Received: {path}.")
-    for image, path in zip(images, paths, strict=True):
+    for image, path in zip(images, targets, strict=True):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         keras.utils.save_img(target, image, data_format="channels_last", scale=False)

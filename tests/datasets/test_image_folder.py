@@ -210,6 +210,12 @@ def test_chosen_paths_are_read_in_their_order(folder):
         np.testing.assert_array_equal(image, whole.images[whole.paths.index(path)])
 
 
+def test_chosen_paths_may_be_path_objects(folder):
+    result = load_image_folder(folder, paths=[pathlib.Path("dog/c.png"), "./cat//b.png"])
+    assert result.paths == ("dog/c.png", "cat/b.png")
+    assert result.labels.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("path", ["cat/z.png", "../cat/a.png", "cat", "/cat/a.png"])
 def test_chosen_path_that_is_no_image_is_refused(folder, path):
     with pytest.raises(
@@ -366,6 +372,8 @@ IMAGES = np.zeros((2, 4, 4, 3), "uint8")
         (IMAGES, ["a/0.png", "a/1.jpg"], r"relative paths of .png files. Received: a/1.jpg"),
         (IMAGES, ["a/0.png"], "2 paths. Received: 1"),
         (IMAGES, ["a/0.png", "a/0.png"], "a path for each image. Received: .*a/0.png"),
+        (IMAGES, ["a/0.png", "a//0.png"], "a path for each image. Received: .*a//0.png"),
+        (IMAGES, ["a/0.png", "./a/0.png"], "a path for each image"),
         (IMAGES.astype("float32"), ["a/0.png", "a/1.png"], "images as a uint8 array .* float32"),
         (IMAGES[0], ["a/0.png"] * 4, r"images as a uint8 array .* \(4, 4, 3\)"),
         (IMAGES[..., :2], ["a/0.png", "a/1.png"], r"images as a uint8 array .* \(2, 4, 4, 2\)"),
