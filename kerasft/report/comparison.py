@@ -88,6 +88,9 @@ def comparison_chart_png(comparison, clean_samples, distorted_samples):
     b'PNG'
     """
     check_comparison(comparison)
+    # A report may be without.
+    if clean_samples is None:
+        raise ValueError("Expected `clean_samples` to show beside the distorted. Received: None.")
     check_samples(clean_samples, distorted_samples)
     buffer = io.BytesIO()
     with chart_style():

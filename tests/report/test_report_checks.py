@@ -96,5 +96,7 @@ def test_pictures_check_their_arguments(comparison):
         comparison_figure(comparison.drop(columns="method"))
     with pytest.raises(ValueError, match="same shape"):
         comparison_chart_png(comparison, images[:1], images)
+    with pytest.raises(ValueError, match=r"^Expected `clean_samples` .* Received: None"):
+        comparison_chart_png(comparison, None, images)
     with pytest.raises(ValueError, match="fractions from 0 to 1"):
         comparison_chart_png(comparison.assign(distorted_accuracy=2.0), images, images)
