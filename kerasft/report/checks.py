@@ -1,8 +1,12 @@
 """The checks that a report passes before anything is drawn."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from kerasft.real_number import is_real
 from kerasft.report.criterion import criterion_of
+from kerasft.whole_number import is_whole
 
 ACCURACY_COLUMNS = ("images", "count", "before", "after")
 PER_CLASS_COLUMNS = ("class", "count", "before", "after")
@@ -23,6 +27,12 @@ CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
 
 def check_report(report):
     """Raise `ValueError` where a field of a `Report` is not as documented."""
+    for field in ("ranking", "selection", "history", "facts"):
+        value = getattr(report, field)
+        if not isinstance(value, Mapping):
+            raise ValueError(
+                f"Expected `{field}` as a mapping from names. Received: {type(value).__name__}."
+            )
     _check_accuracy(report.accuracy)
     _check_parameters(report.trained_parameters, report.total_parameters)
     _check_ranking(report.ranking, report.selection)
@@ -144,18 +154,23 @@ def _check_ranking(ranking, selection):
                     f"Received: {values.tolist()}."
                 )
     for name, filters in selection.items():
-        chosen = [int(index) for index in filters]
         known = len(ranking[name].order) if name in ranking else np.inf
-        if len(set(chosen)) != len(chosen) or not all(0 <= i < known for i in chosen):
+        if not _are_indices(filters, known):
             span = f"from 0 to {known - 1}" if name in ranking else "of 0 or more"
             raise ValueError(
                 f"Expected `selection` of layer {name!r} to hold filter indices "
-                f"{span}, each once. Received: {chosen}."
+                f"{span}, each once. Received: {filters!r}."
             )
 
 
+def _are_indices(values, known):
+    chosen = list(values) if np.iterable(values) else [None]
+    whole = all(is_whole(index) and 0 <= index < known for index in chosen)
+    return whole and len(set(chosen)) == len(chosen)
+
+
 def _check_history(history):
-    curves = {key: np.asarray(history[key], float) for key in CURVES if key in history}
+    curves = {key: _curve(key, history[key]) for key in CURVES if key in history}
     lengths = {key: len(curve) for key, curve in curves.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
@@ -168,6 +183,13 @@ def _check_history(history):
             raise ValueError(
                 f"Expected `{key}` of `history` from 0 to 1. Received: {curve.tolist()}."
             )
+
+
+def _curve(key, values):
+    # Texts of numbers would be converted, and then fail where they are drawn.
+    if np.iterable(values) and all(map(is_real, values)):
+        return np.asarray(values, float)
+    raise ValueError(f"Expected a list of numbers in `{key}` of `history`. Received: {values!r}.")
 
 
 def _check_columns(name, table, columns):
@@ -201,9 +223,8 @@ def _check_fractions(name, table, column, absent_allowed=False):
 
 
 def _numbers(name, table, column):
-    try:
-        return table[column].to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"Expected numbers in `{column}` of `{name}`. Received: {table[column].tolist()}."
-        ) from None
+    values = table[column]
+    # Texts of numbers would be converted, and then fail where they are drawn.
+    if all(map(is_real, values.dropna())):
+        return values.to_numpy(dtype=float, na_value=np.nan)
+    raise ValueError(f"Expected numbers in `{column}` of `{name}`. Received: {values.tolist()}.")
