@@ -164,9 +164,10 @@ def _check_ranking(ranking, selection):
 
 
 def _are_indices(values, known):
-    chosen = list(values) if np.iterable(values) else [None]
-    whole = all(is_whole(index) and 0 <= index < known for index in chosen)
-    return whole and len(set(chosen)) == len(chosen)
+    if not np.iterable(values) or not all(map(is_whole, values)):
+        return False
+    chosen = set(values)
+    return len(chosen) == len(list(values)) and all(0 <= index < known for index in chosen)
 
 
 def _check_history(history):
