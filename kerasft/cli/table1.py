@@ -16,7 +16,7 @@ from kerasft.cli.output import print_line
 from kerasft.cli.output_folder import check_output_folder
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import provenance, summarise_table1, table1
-from kerasft.experiments.results_file import ResultsFile
+from kerasft.experiments.results_file import ResultsFile, typed
 from kerasft.experiments.table1 import CONFIGURATIONS, KEYS
 from kerasft.experiments.table1_outputs import write_table1_outputs
 from kerasft.files import locked, write_whole
@@ -72,14 +72,15 @@ def _digest(content):
 
 def _read_rows(file, settings, layers):
     """Rows of an earlier run, `None` where there was none."""
-    if ResultsFile(file).read() is None:
+    texts = ResultsFile(file).read()
+    if texts is None:
         return None
     wanted = {(*configuration, layer) for configuration in CONFIGURATIONS for layer in layers}
     try:
-        # A digest of digits alone is no number.
-        rows = pd.read_csv(file, dtype={"model_sha256": str, "images_sha256": str})
+        rows = typed(texts)
         numbers = ["subset", "matches", "selected", "chance"]
-        if rows[[*KEYS, *numbers, *settings]].isna().any(axis=None):
+        empty = (texts[[*KEYS, *numbers, *settings]] == "").any(axis=None)
+        if empty or rows[numbers].isna().any(axis=None):
             raise ValueError("empty fields")
         drawn = {
             subset: sorted(rows.loc[rows["subset"] == subset, list(KEYS)].itertuples(index=False))

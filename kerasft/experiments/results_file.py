@@ -7,7 +7,12 @@ import pandas as pd
 
 from kerasft.files import write_whole
 
-_TEXTS = ("run", "images_sha256", "model_sha256", "distortion", "method")
+# Whatever they look like: a network's layers may be called 1 and 2, a version 3.10.
+_TEXTS = frozenset(
+    ("run", "images_sha256", "model_sha256", "network", "layer", "layers", "pixels")
+    + ("distortion", "tested_on", "method", "rule", "features", "metric", "status")
+    + ("date", "kerasft", "keras", "backend")
+)
 
 
 class ResultsFile:
@@ -136,7 +141,10 @@ def typed(rows):
 
 
 def _numbers(column):
-    # Python reads back what it wrote; pandas does so in some of its versions only.
+    # Python reads back what it wrote; pandas does so in some of its versions only. Underscores
+    # it takes for digits' separators, but writes none.
+    if any("_" in text for text in column):
+        return column
     for number in (int, float):
         try:
             return pd.Series([number(text or "nan") for text in column], column.index)

@@ -159,6 +159,26 @@ def test_table1_keeps_results_of_other_settings(
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("names", [("1", "2"), ("1_1", "1_2"), ("None", "nan")])
+def test_table1_takes_no_layers_name_for_a_number(kerasft, folders, tmp_path, names):
+    images = keras.Input((8, 8, 1))
+    maps = images
+    for name in names:
+        maps = keras.layers.Conv2D(10, 3, name=name)(maps)
+    outputs = keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(maps))
+    model = tmp_path / "model.keras"
+    keras.Model(images, outputs, name="cifar10_cnn").save(model)
+    for draws in (1, 2):
+        status, _, err = _table1(
+            kerasft, model, folders, tmp_path, "--layers", ",".join(names), "--subsets", draws,
+        )  # fmt: skip
+        assert (status, err) == (0, "")
+        for file in (RESULTS, RESULTS.replace(".csv", ".summary.csv")):
+            table = pd.read_csv(tmp_path / file, dtype=str, keep_default_na=False)
+            assert list(dict.fromkeys(table["layer"])) == list(names)
+        assert set(table["draws"]) == {str(draws)}
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

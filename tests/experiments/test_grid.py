@@ -43,6 +43,14 @@ def test_rows_are_those_of_the_function_in_the_order_of_the_grid(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["squares.csv"]
 
 
+def test_names_stay_texts_and_what_has_underscores_is_no_number(tmp_path):
+    numbers = [NUMBERS[0] | {"layers": "1_1", "other": "1_1", "status": ""}]
+    table = _run(grid_functions.square, tmp_path / "x.csv", numbers, {"layer": "1"})
+    row = table.iloc[0]
+    assert [row["layers"], row["other"], row["status"]] == ["1_1", "1_1", ""]
+    assert [row["layer"], row["number"]] == ["1", 0]
+
+
 def test_a_run_may_give_several_rows(tmp_path):
     table = _run(grid_functions.two_rows, tmp_path / "x.csv")
     assert table["value"].tolist() == [n for n in range(6) for _ in range(2)]
