@@ -92,7 +92,8 @@ def _concentrated(rows):
     text += f"; at random {first['independent'].max():.0%}"
     twice = first["share_low"] > 2 * first["independent"]
     over = first["share_low"] > first["independent"]
-    return text, HOLDS if twice.all() else PARTLY if over.all() else NOT
+    surely_not = first["share_high"] <= 2 * first["independent"]
+    return text, _verdict(twice.all(), over.all(), surely_not.any())
 
 
 def _independent(rows):
@@ -109,9 +110,10 @@ def _independent(rows):
         for row in table.itertuples()
     )
     first = table[table["layer"] == table["layer"].iloc[0]]
-    if (first["matches_low"] >= _OVERLAP * first["selected"]).all():
-        return text, HOLDS
-    return text, PARTLY if (table["matches_low"] > table["chance"]).mean() > 0.5 else NOT
+    asked = _OVERLAP * first["selected"]
+    over = (table["matches_low"] > table["chance"]).mean() > 0.5
+    holds, surely_not = first["matches_low"] >= asked, first["matches_high"] < asked
+    return text, _verdict(holds.all(), over, surely_not.any())
 
 
 def _difference(first, second, distortions, sizes=(1, 10**9), margin=0.0):
@@ -154,10 +156,7 @@ def _several_layers(rows):
     if TOO_FEW in parts.values():
         return TOO_FEW
     text = "; ".join(f"against the {which} alone {ours}" for which, (ours, _) in parts.items())
-    verdicts = {verdict for _, verdict in parts.values()}
-    if len(verdicts) == 1:
-        return text, verdicts.pop()
-    return text, PARTLY if HOLDS in verdicts else OPEN
+    return text, _together(verdict for _, verdict in parts.values())
 
 
 def _faster(rows):
@@ -190,6 +189,7 @@ def _disparity(rows):
         return TOO_FEW
     base = before.reindex(pd.MultiIndex.from_frame(tuned[["distortion", "layer"]])).to_numpy()
     falls = tuned["disparity_high"].to_numpy() < base
+    rises = tuned["disparity_low"].to_numpy() >= base
     text = "; ".join(
         f"{row.layer} `{row.method}` {row.disparity / start - 1:+.0%} "
         f"({row.disparity_low / start - 1:+.0%} to {row.disparity_high / start - 1:+.0%})"
@@ -197,9 +197,8 @@ def _disparity(rows):
     )
     less = (lower["difference_high"] < 0).sum(), (lower["difference_low"] > 0).sum()
     text += f"; `most` surely below `all` in {less[0]} of {len(lower)} layers, above in {less[1]}"
-    if falls.all() and less[0] == len(lower):
-        return text, HOLDS
-    return text, PARTLY if falls.mean() > 0.5 else NOT
+    holds = falls.all() and less[0] == len(lower)
+    return text, _verdict(holds, falls.mean() > 0.5, rises.any() or less[1] > 0)
 
 
 def _exemplars(rows):
@@ -215,8 +214,18 @@ def _exemplars(rows):
         verdicts.append(HOLDS if low > 0 else NOT if high < 0 else OPEN)
     selected = paper.drop_duplicates("layer")["selected"].sum()
     text = f"{ours.mean():.1f} of {selected} filters in all layers; more than by "
-    same = verdicts[0] if len(set(verdicts)) == 1 else PARTLY
-    return text + "; ".join(parts), same
+    return text + "; ".join(parts), _together(verdicts)
+
+
+def _verdict(holds, partly, surely_not):
+    """Where it is sure neither that a claim holds nor that it does not, it is open."""
+    return HOLDS if holds else PARTLY if partly else NOT if surely_not else OPEN
+
+
+def _together(verdicts):
+    """The verdict on a claim that says several things."""
+    verdicts = set(verdicts)
+    return _verdict(verdicts == {HOLDS}, verdicts & {HOLDS, PARTLY}, NOT in verdicts)
 
 
 _ALL = (*CENTRAL, *HIGH, *LOW)

@@ -162,10 +162,21 @@ def _rankings(agree):
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize("claim", ["concentrated", "nearly independent"])
-def test_rankings_that_agree_are_told_from_random_ones(tmp_path, claim):
+@pytest.mark.parametrize(
+    ("claim", "at_random"),
+    # Two parts leave open how many of the set match.
+    [("concentrated", "does not hold"), ("nearly independent", "cannot be judged")],
+)
+def test_rankings_that_agree_are_told_from_random_ones(tmp_path, claim, at_random):
     assert _verdict(tmp_path, _rankings(agree=True), claim, "rankings")[0] == "holds"
-    assert _verdict(tmp_path, _rankings(agree=False), claim, "rankings")[0] != "holds"
+    assert _verdict(tmp_path, _rankings(agree=False), claim, "rankings")[0] == at_random
+
+
+@pytest.mark.parametrize("claim", ["concentrated", "nearly independent"])
+def test_rankings_without_an_interval_are_open(tmp_path, claim):
+    rows = _rankings(agree=True)
+    rows = rows[rows["part"] == 0].assign(parts=1)
+    assert _verdict(tmp_path, rows, claim, "rankings")[0] == "cannot be judged"
 
 
 def _table1(best):
@@ -194,6 +205,52 @@ def test_the_best_exemplars_are_named(tmp_path):
     assert _verdict(tmp_path, rows, "Exemplars by pixels", "table1")[0] != "holds"
 
 
+@pytest.mark.parametrize(
+    ("rivals", "verdict"),
+    [
+        # Filters more, of each draw, than by maps and Euclidean or Hamming distance.
+        (((6, 7, 8), (6, 7, 8)), "holds"),
+        (((6, 7, 8), (-1, 0, 1)), "holds partly"),
+        (((-8, -7, -6), (-1, 0, 1)), "does not hold"),
+        (((-1, 0, 1), (-1, 0, 1)), "cannot be judged"),
+    ],
+)
+def test_exemplars_as_good_are_told_from_worse_ones(tmp_path, rivals, verdict):
+    rows = _table1(("pixels", "euclidean")).assign(matches=10)
+    for metric, more in zip(("euclidean", "hamming"), rivals, strict=True):
+        chosen = (rows["features"] == "feature_maps") & (rows["metric"] == metric)
+        chosen &= rows["layer"] == "conv1"
+        rows.loc[chosen, "matches"] -= rows.loc[chosen, "subset"].map(dict(enumerate(more)))
+    assert _verdict(tmp_path, rows, "Exemplars by pixels", "table1")[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "verdict"),
+    [
+        ("over", "over", "holds"),
+        ("over", "under", "holds partly"),
+        ("over in most", "under", "holds partly"),
+        ("under", "level", "does not hold"),
+        ("level", "level", "cannot be judged"),
+    ],
+)
+def test_several_layers_are_judged_against_each(tmp_path, first, last, verdict):
+    against = {"most in first layer": first, "most in last layer": last}
+
+    def accuracy(distortion, size, method, seed):
+        gain = 0.01 + _noise(seed)
+        gains = {
+            "over": gain,
+            "under": -gain,
+            "level": 0.01 * (seed - 1),
+            "over in most": -gain if (distortion, size) == ("awgn:15", 100) else 4 * gain,
+        }
+        return 0.7 - gains.get(against.get(method), 0)
+
+    rows = _figure5(accuracy, methods=("most", *against))
+    assert _verdict(tmp_path, rows, "Several layers")[0] == verdict
+
+
 def test_a_summary_beside_the_runs_is_not_taken_for_them(tmp_path):
     (tmp_path / "figure5-net.summary.csv").write_text("nonsense\n")
     rows = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * (0.02 + _noise(s)))
@@ -216,7 +273,15 @@ def test_disparity_falls_and_more_for_most(tmp_path):
             ]
         )  # fmt: skip
 
+    def scattered(most, all_):
+        table = rows(most, all_)
+        away = (table["seed"] - 1) * 60 * (table["method"] != "none")
+        return table.assign(disparity=table["disparity"] + away)
+
     claim = "Disparity falls"
+    # Sure to be less for `most`, but whether it falls is not.
+    assert _verdict(tmp_path, scattered(80.0, 90.0), claim, "figure6")[0] == "cannot be judged"
+    assert _verdict(tmp_path, scattered(90.0, 80.0), claim, "figure6")[0] == "does not hold"
     assert _verdict(tmp_path, rows(80.0, 90.0), claim, "figure6")[0] == "holds"
     assert _verdict(tmp_path, rows(90.0, 80.0), claim, "figure6")[0] == "holds partly"
     assert _verdict(tmp_path, rows(120.0, 110.0), claim, "figure6")[0] == "does not hold"
