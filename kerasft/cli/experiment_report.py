@@ -33,6 +33,11 @@ def run(out):
         except ValueError as error:
             print_line(f"Left out table1 of {file.name}: {error}")
     for label in sorted({label for _, label in found}):
+        try:
+            content = claims(folder, label).to_csv(index=False).encode()
+        except ValueError as error:
+            print_line(f"Left out claims of {label}: {error}")
+            continue
         files.append(folder / f"claims-{label}.csv")
-        write_whole(files[-1], claims(folder, label).to_csv(index=False).encode())
+        write_whole(files[-1], content)
     print_line(f"Wrote {len(files)} files to {folder}")

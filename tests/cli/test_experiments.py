@@ -183,6 +183,18 @@ def test_report_shows_the_rest_where_an_experiment_is_not_complete(finished, ker
     assert (results / "figure6-cifar10_cnn-digits.svg").exists()
 
 
+def test_a_file_cut_off_keeps_no_other_network_from_being_judged(finished, kerasft, tmp_path):
+    finished("figure6")
+    results = tmp_path / "results"
+    file = results / "figure6-cifar10_cnn-digits.csv"
+    (results / "figure6-another.csv").write_text(file.read_text()[:-3])
+    status, output, _ = kerasft("reproduce", "report", "--out", results)
+    assert status == 0
+    assert "Left out claims of another: Expected whole lines" in output
+    assert not (results / "claims-another.csv").exists()
+    assert (results / "claims-cifar10_cnn-digits.csv").exists()
+
+
 def test_a_scheduler_that_is_not_there_is_told_before_anything_else(kerasft, tmp_path):
     pytest.importorskip("dask.distributed")
     status, _, err = kerasft(
