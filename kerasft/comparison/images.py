@@ -86,7 +86,8 @@ def images_digest(compared):
     digest = hashlib.sha256()
     # By identity again, for the time that it takes.
     known: dict[int, str] = {}
-    for distortion, images in compared.items():
+    # Runs go by the names of distortions, so that these may come in any order.
+    for distortion, images in sorted(compared.items(), key=lambda item: str(item[0])):
         for name, array in images.arrays().items():
             if id(array) not in known:
                 content = np.ascontiguousarray(array).reshape(-1)

@@ -93,6 +93,16 @@ def test_other_images_and_settings_are_refused_and_nothing_is_lost(
     assert [file.name for file in out.iterdir()] == ["comparison.csv"]
 
 
+def test_distortions_may_come_in_another_order(compare, tmp_path):
+    a, b = fake_methods.images(60, 0.5), fake_methods.images(60, 0.4, seed=3)
+    tests = {"a": fake_methods.images(50, 0.5, seed=1), "b": fake_methods.images(50, 0.4, seed=1)}
+    compare(fake("nothing"), distorted={"a": a, "b": b}, distorted_test=tests, out=tmp_path)
+    failing = fake_methods.failing("nothing", KeyError("repeated"))
+    compare(failing, distorted={"b": b, "a": a}, distorted_test=tests, out=tmp_path)
+    with pytest.raises(ValueError, match="images_sha256"):
+        compare(failing, distorted={"a": b, "b": a}, distorted_test=tests, out=tmp_path)
+
+
 def test_another_model_is_refused_and_the_same_one_built_again_is_not(compare, done, tmp_path):
     shutil.copytree(done, tmp_path / "out")
     other = fake_methods.channel_model()
