@@ -23,10 +23,12 @@ def notes_on(compared, settings, classes):
             )
     else:
         drawn = settings.labels or min(len(i.distorted) for i in compared.values())
-        if drawn < classes:
+        trained = drawn if images.validation_images is not None else drawn - drawn // 5
+        if trained < classes:
+            labels = f"{drawn} labels" if drawn < classes else f"{trained} of {drawn} labels"
             notes.append(
-                f"Warning: {drawn} labels are fewer than the {classes} classes, so that some "
-                "classes have no image to train on."
+                f"Warning: {labels} are fewer than the {classes} classes, so that some classes "
+                "have no image to train on."
             )
         if images.validation_images is None:
             notes.append(
