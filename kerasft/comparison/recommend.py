@@ -3,6 +3,13 @@ import math
 # The method that leaves the model as it is.
 UNCHANGED = "nothing"
 
+# Of methods that are alike in accuracy, the first that differs decides; and how it is called.
+_COSTS = {
+    "labels_needed": "labels",
+    "trained_parameters": "trained parameters",
+    "added_parameters": "added parameters",
+}
+
 
 def recommend(seeds, leaderboard):
     """Choose a method by its accuracy on validation images, and say why.
@@ -26,7 +33,7 @@ def recommend(seeds, leaderboard):
         return None, "No method could be used on this model and these images."
     table = leaderboard.set_index("method")
     accuracy = seeds.pivot(index="seed", columns="method", values="validation_accuracy")
-    costs = ["labels_needed", "trained_parameters", "added_parameters"]
+    costs = list(_COSTS)
     means = accuracy.mean()
     # The cheapest of those that are equally good.
     top = min(table.index, key=lambda name: (-means[name], *table.loc[name, costs]))
@@ -49,13 +56,12 @@ def _choice(best, top, table, means):
             f"{advice}: its accuracy on distorted validation images, {means[best]:.1%}, is the "
             "highest."
         )
-    saved, name = "labels_needed", "labels"
-    if row.labels_needed == table.loc[top].labels_needed:
-        saved, name = "trained_parameters", "trained parameters"
-    amounts = f"{int(row[saved]):,} instead of {int(table.loc[top][saved]):,}"
+    # There is one: of two alike in all costs, the one at the top is the best.
+    saved = next(cost for cost in _COSTS if row[cost] != table.loc[top, cost])
+    amounts = f"{int(row[saved]):,} instead of {int(table.loc[top, saved]):,}"
     return (
         f"{advice}: its accuracy on distorted validation images, {means[best]:.1%}, is within one "
-        f"standard error of the highest ({means[top]:.1%}, “{top}”), with fewer {name} "
+        f"standard error of the highest ({means[top]:.1%}, “{top}”), with fewer {_COSTS[saved]} "
         f"({amounts})."
     )
 

@@ -8,7 +8,14 @@ from fake_methods import TURN, fake
 from kerasft.comparison.leaderboard import by_seed, leaderboard
 from kerasft.comparison.recommend import recommend
 
-COSTS = {"nothing": (0, 0), "free": (0, 40), "light": (100, 200), "heavy": (100, 9000)}
+# Labels, parameters trained, parameters added.
+COSTS = {
+    "nothing": (0, 0, 0),
+    "free": (0, 40, 0),
+    "light": (100, 200, 0),
+    "units": (100, 200, 50),
+    "heavy": (100, 9000, 0),
+}
 
 
 def _recommend(validation, test=None):
@@ -19,8 +26,8 @@ def _recommend(validation, test=None):
             "distorted_accuracy": value if test is None else test[method],
             "clean_accuracy": 0.9, "validation_accuracy": value,
             "labels_needed": COSTS[method][0], "trained_parameters": COSTS[method][1],
-            "added_parameters": 0, "trained_share": 0.1, "layers_share": 0.1, "epochs": 5,
-            "seconds": 1.0, "peak_memory_mib": 3.0,
+            "added_parameters": COSTS[method][2], "trained_share": 0.1, "layers_share": 0.1,
+            "epochs": 5, "seconds": 1.0, "peak_memory_mib": 3.0,
         }
         for method, values in validation.items()
         for seed, value in enumerate(values)
@@ -59,6 +66,9 @@ def test_of_those_within_one_standard_error_the_cheapest_is_recommended():
     best, text = _recommend({"light": [0.70, 0.80, 0.72], "heavy": [0.76, 0.76, 0.73]})
     assert best == "light"
     assert "fewer trained parameters (200 instead of 9,000)" in text
+    best, text = _recommend({"light": [0.70, 0.80, 0.72], "units": [0.76, 0.76, 0.73]})
+    assert best == "light"
+    assert "fewer added parameters (0 instead of 50)" in text
 
 
 def test_the_rule_is_that_of_a_slow_reference():
