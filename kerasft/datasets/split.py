@@ -7,6 +7,10 @@ from sklearn.model_selection import train_test_split
 def stratified_split(labels, size, seed=0):
     """Split the rows of a labelled set in two, class shares kept.
 
+    An image that is alone in its class goes to either part, as if it were of
+    the largest class. Where a part has not room for an image of each class,
+    the split is at random.
+
     Args:
         labels: `(n,)` array of integer class labels.
         size: Number of rows in the second part, from 1 to `n - 1`.
@@ -34,14 +38,14 @@ def stratified_split(labels, size, seed=0):
             f"Expected a size from 1 to {len(labels) - 1} for {len(labels)} rows. Received: {size}."
         )
     size = int(size)
-    counts = np.unique(labels, return_counts=True)[1]
-    # Stratification needs two of each class and room for each class on both
-    # sides; a smaller set is split at random.
-    fits = counts.min() >= 2 and len(counts) <= min(size, len(labels) - size)
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    # Stratification needs two of each class and room for each class on both sides.
+    strata = np.where(counts[classes] < 2, counts.argmax(), classes)
+    fits = counts.max() >= 2 and len(np.unique(strata)) <= min(size, len(labels) - size)
     first, second = train_test_split(
         np.arange(len(labels)),
         test_size=size,
         random_state=seed,
-        stratify=labels if fits else None,
+        stratify=strata if fits else None,
     )
     return np.sort(first), np.sort(second)

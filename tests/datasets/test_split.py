@@ -29,6 +29,15 @@ def test_shares_of_classes_are_kept_to_the_row():
         assert (np.abs(np.bincount(labels[second]) - expected) <= 1).all()
 
 
+def test_an_image_alone_in_its_class_leaves_the_shares_of_the_others():
+    labels = np.append(np.repeat(np.arange(10), 100), [10, 12])
+    drawn = [stratified_split(labels, 30, seed)[1] for seed in range(40)]
+    for rows in drawn:
+        assert (np.abs(np.bincount(labels[rows])[:10] - 3) <= 1).all()
+    # It is drawn now and then.
+    assert 0 < sum(1000 in rows for rows in drawn) < 10
+
+
 def test_split_is_that_of_the_seed():
     labels = digits()[1]
     first, second = stratified_split(labels, 200, seed=1)
