@@ -89,12 +89,16 @@ def _read_rows(file, settings, layers):
         same = all((rows[key] == value).all() for key, value in settings.items())
     except (ValueError, KeyError) as error:
         raise ValueError(f"Expected the results of table1 in {file}. Received: {error}.") from error
+    if rows.empty:
+        # All draws were removed, as an error has advised.
+        return None
     if same and set(rows["layer"]) == set(layers):
         damaged = [subset for subset, found in drawn.items() if found != sorted(wanted)]
         if damaged:
             raise ValueError(
                 f"Expected {len(wanted)} rows for each draw in {file}. Received: others for draw "
-                f"{damaged[0]}; remove them or give another --out."
+                f"{damaged[0]}; remove all rows of draw {damaged[0]} (column subset) and it is "
+                "repeated, or give another --out."
             )
         return rows
     raise ValueError(

@@ -48,11 +48,7 @@ class ResultsFile:
         if not content:
             raise ValueError(f"Expected a table of results. Received: {self.path}, which is empty.")
         if not content.endswith(b"\n"):
-            line = content.rpartition(b"\n")[2].partition(b",")[0].decode(errors="replace")
-            raise ValueError(
-                f"Expected whole lines in {self.path}. Received: a last line cut off; remove all "
-                f"rows of run {line!r} and it is repeated."
-            )
+            raise ValueError(f"Expected whole lines in {self.path}. Received: {_cut_off(content)}.")
         try:
             rows = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
         except ValueError as error:
@@ -102,6 +98,23 @@ class ResultsFile:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, rows.to_csv(index=False).encode())
+
+
+def _cut_off(content):
+    """What the last line is, and what to remove so that what it was part of is made again."""
+    header, line = (
+        next(csv.reader(io.StringIO(line.decode(errors="replace"), newline="")), None) or [""]
+        for line in (content.partition(b"\n")[0], content.rpartition(b"\n")[2])
+    )
+    # Of all but the last field the whole is there.
+    whole = dict(zip(header, line[:-1], strict=False))
+    if header[0] == "run":
+        part = f"run {line[0]!r}"
+    elif "subset" in whole:
+        part = f"draw {whole['subset']} (column subset)"
+    else:
+        return "a last line cut off; remove that line"
+    return f"a last line cut off; remove all rows of {part} and it is repeated"
 
 
 @contextlib.contextmanager

@@ -183,7 +183,7 @@ def test_table1_takes_no_layers_name_for_a_number(kerasft, folders, tmp_path, na
     ("damage", "message"),
     [
         (lambda text: "nonsense\n", "'subset'"),
-        (lambda text: text[:-2], "cut off"),
+        (lambda text: text[:-2], "remove all rows of draw 0 (column subset)"),
         (lambda text: text.replace("subset", "draw", 1), "'subset'"),
         (lambda text: text[: text.rindex("\n", 0, -1) + 1], "Received: others for draw 0"),
         (lambda text: text.replace("pixels,euclidean,25", "pixels,,25", 1), "empty fields"),
@@ -200,6 +200,30 @@ def test_table1_refuses_damaged_results(
     assert status == 2
     assert message in err
     assert file.read_text() == damaged
+
+
+# At the last line's end, and within the draw's number.
+@pytest.mark.parametrize("end", ["", "conv1,"])
+@pytest.mark.parametrize("draws", [1, 2])
+def test_table1_goes_on_where_what_it_says_of_a_cut_off_file_is_done(
+    kerasft, trained_model, folders, tmp_path, one_draw, draws, end
+):
+    file = tmp_path / RESULTS
+    file.write_text(one_draw)
+    _table1(kerasft, trained_model, folders, tmp_path, "--subsets", draws)
+    whole = file.read_text()
+    file.write_text(whole[: whole.rindex(end) + len(end)] + "0" if end else whole[:-2])
+    _, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--subsets", draws)
+    assert "feature_maps" not in err
+    lines = file.read_text().splitlines(keepends=True)
+    if "remove that line" in err:
+        file.write_text("".join(lines[:-1]))
+        _, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--subsets", draws)
+        lines = lines[:-1]
+    assert f"remove all rows of draw {draws - 1}" in err
+    file.write_text("".join(x for x in lines if x.split(",")[4] != str(draws - 1)))
+    status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--subsets", draws)
+    assert (status, err, file.read_text()) == (0, "", whole)
 
 
 def test_table1_leaves_a_file_alone_that_another_process_writes(
