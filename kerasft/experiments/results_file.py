@@ -103,7 +103,7 @@ class ResultsFile:
 def _cut_off(content):
     """What the last line is, and what to remove so that what it was part of is made again."""
     header, line = (
-        next(csv.reader(io.StringIO(line.decode(errors="replace"), newline="")), None) or [""]
+        next(csv.reader(io.StringIO(line.decode(errors="replace"), newline="")), []) or [""]
         for line in (content.partition(b"\n")[0], content.rpartition(b"\n")[2])
     )
     # Of all but the last field the whole is there.
