@@ -125,18 +125,19 @@ def _check_accuracy(table):
 
 
 def _check_parameters(trained, total):
-    if total < 1 or not 0 <= trained <= total:
+    if not is_whole(trained) or not is_whole(total) or total < 1 or not 0 <= trained <= total:
         raise ValueError(
-            "Expected 0 ≤ `trained_parameters` ≤ `total_parameters` and at least one "
-            f"parameter in all. Received: {trained} and {total}."
+            "Expected whole numbers with 0 ≤ `trained_parameters` ≤ `total_parameters` and at "
+            f"least one parameter in all. Received: {trained!r} and {total!r}."
         )
 
 
 def _check_ranking(ranking, selection):
     for name, layer in ranking.items():
-        order = np.asarray(layer.order)
-        filters = len(order)
-        if not filters or not np.array_equal(np.sort(order), np.arange(filters)):
+        # As objects, whatever it is: an array of numbers turns texts and truth values into some.
+        order = np.asarray(layer.order, object)
+        filters = order.size
+        if order.ndim != 1 or not filters or not _are_indices(order, filters):
             raise ValueError(
                 f"Expected `order` of layer {name!r} to hold each filter index once. "
                 f"Received: {order.tolist()}."
@@ -147,8 +148,10 @@ def _check_ranking(ranking, selection):
         # A criterion may give what does harm a score below 0; counts and distances have none.
         least, bound = (0, " of 0 or more") if criterion_of(layer) is None else (-np.inf, "")
         for field, values in shown.items():
-            values = np.asarray(values, float)
-            if values.shape != (filters,) or not np.all(np.isfinite(values) & (values >= least)):
+            values = np.asarray(values, object)
+            if values.shape != (filters,) or not all(
+                is_real(value) and np.isfinite(value) and value >= least for value in values
+            ):
                 raise ValueError(
                     f"Expected `{field}` of layer {name!r} as {filters} finite numbers{bound}. "
                     f"Received: {values.tolist()}."

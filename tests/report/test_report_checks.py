@@ -44,6 +44,9 @@ def test_report_fields_cannot_be_replaced(make_report):
         ("comparison", lambda t: changed(t, clean_accuracy=88), "clean_accuracy"),
         ("trained_parameters", lambda _: 78667, "0 ≤ `trained_parameters`"),
         ("trained_parameters", lambda _: -1, "Received: -1 and 78666"),
+        ("trained_parameters", lambda _: "5", "whole numbers.* Received: '5' and 78666"),
+        ("trained_parameters", lambda _: 0.5, "whole numbers.* Received: 0.5 and 78666"),
+        ("total_parameters", lambda _: None, "whole numbers.* and None"),
         ("clean_samples", lambda x: x[:2], "same shape"),
         ("clean_samples", lambda x: x / 255.0, "uint8"),
         ("distorted_samples", lambda x: x[..., :2], "1, 3 or 4 channels"),
@@ -80,9 +83,13 @@ def test_wrong_values_are_refused(make_report, field, change, message):
     [
         ("order", np.array([0, 1, 1, 3]), "each filter index once"),
         ("order", np.array([], int), "each filter index once"),
+        ("order", np.arange(4.0), "each filter index once"),
+        ("order", None, "each filter index once. Received: None"),
         ("borda_counts", np.array([1, 2, 3]), "4 finite numbers"),
         ("borda_counts", np.array([-1, 2, 3, 4]), "4 finite numbers"),
         ("mean_distance", np.array([np.nan, 1, 2, 3]), "4 finite numbers"),
+        ("mean_distance", ["0", "1", "2", "3"], "4 finite numbers"),
+        ("mean_distance", [[0], [1, 2], [], [3]], "4 finite numbers"),
     ],
 )
 def test_wrong_rankings_are_refused(make_report, make_layer, field, value, message):
