@@ -79,7 +79,7 @@ bench-quick: $(VENV)/.installed
 
 # Every experiment of the paper at toy size, on the embedded digits.
 reproduce-quick: $(VENV)/.installed
-	BIN=$(BIN) bash scripts/reproduce_quick.sh
+	$(BIN)/python scripts/reproduce_quick.py
 
 # Every summary, figure and text of the experiments anew, from the runs in docs/results.
 results: $(VENV)/.installed
