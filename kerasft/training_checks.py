@@ -177,18 +177,19 @@ def validate_classes(labels, classes, name):
         raise ValueError(f"Expected labels in {name} as whole numbers. Received: {broken}.")
 
 
-def validate_ranges(train, validation):
+def validate_ranges(first, second, names=("train", "validation")):
     """Refuse pixels from 0 to 1 in one set and from 0 to 255 in the other.
 
     Args:
-        train, validation: `(images, labels)`; datasets are not looked at.
+        first, second: `(images, labels)`; datasets are not looked at.
+        names: Of the two sets, for the error.
 
     Raises:
         ValueError: Two ranges.
     """
-    if not (isinstance(train, tuple) and isinstance(validation, tuple)):
+    if not (isinstance(first, tuple) and isinstance(second, tuple)):
         return
-    peaks = [peak(data[0]) for data in (train, validation)]
-    error = two_ranges(peaks, "train and validation images")
+    peaks = [peak(data[0]) for data in (first, second)]
+    error = two_ranges(peaks, f"{' and '.join(names)} images")
     if error is not None:
         raise error

@@ -10,6 +10,7 @@ from kerasft_cli.options import (
     jobs_option,
     json_option,
     layers_option,
+    options_given,
     out_options,
     seed_option,
     training_options,
@@ -192,7 +193,8 @@ def evaluate(**options):
     "are replaced.",
 )
 @json_option
-def compare(**options):
+@click.pass_context
+def compare(context, **options):
     """Compare ways to make MODEL better on distorted images.
 
     Every method is given the same images and the same early stopping. Images
@@ -208,4 +210,4 @@ def compare(**options):
           --test noisy_test_photos --labels 500 --save-best --out comparison
       kerasft compare model.keras --cifar10-c CIFAR-10-C.tar --labels 500
     """
-    running.run_with_workers("compare", **options)
+    running.run_with_workers("compare", given=options_given(context), **options)

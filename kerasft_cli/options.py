@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 import click
+from click.core import ParameterSource
 
 
 class WholeNumber(click.ParamType):
@@ -141,6 +142,23 @@ json_option = click.option(
     is_flag=True,
     help="Print the result as JSON, for machines.",
 )
+
+
+def options_given(context):
+    """Names of the options on a command line, which a default does not tell from others.
+
+    Args:
+        context: The `click.Context` of the command.
+
+    Returns:
+        List such as `["--pixels"]`, in the order of the help.
+    """
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
 
 
 def numbers(context, parameter, value):

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -365,6 +366,12 @@ def test_short_form_is_parsed(text, distortion, shown, photos):
 def test_short_form_that_means_nothing_is_refused(text):
     with pytest.raises(ValueError, match=rf"^Expected a .* Received: '{text}'\.$"):
         kerasft.parse_distortion(text)
+
+
+@pytest.mark.parametrize("value", [None, 5, b"awgn:15", ["awgn:15"]])
+def test_what_is_no_text_is_no_short_form(value):
+    with pytest.raises(ValueError, match=rf"^Expected a .* Received: {re.escape(repr(value))}\.$"):
+        kerasft.parse_distortion(value)
 
 
 def test_noise_as_a_function_passes_on_the_index(photos):

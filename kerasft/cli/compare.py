@@ -1,3 +1,4 @@
+import itertools
 import os
 import pathlib
 
@@ -21,7 +22,10 @@ from kerasft.report import LeaderboardPage
 _QUICK_EPOCHS = 8
 _QUICK_LABELS = 100
 _BEST = "best.keras"
-_EARLIER = "best.earlier.keras"
+_EARLIER = "best.earlier"
+_FOLDERS = ("--clean", "--distorted", "--validation", "--test", "--clean-test")
+# What is about a model of one's own and its images.
+_WITH_MODEL = (*_FOLDERS, "--cifar10-c", "--severity", "--pixels", "--classes")
 
 
 def run(
@@ -49,15 +53,11 @@ def run(
     out,
     force,
     as_json,
+    given,
 ):
-    """The command `kerasft compare`; arguments are its options."""
+    """The command `kerasft compare`; arguments are its options, and the names of those given."""
     methods = _method_names(methods)
-    folders = {
-        "--clean": clean, "--distorted": distorted, "--validation": validation, "--test": test,
-        "--clean-test": clean_test, "--cifar10-c": cifar10_c,
-    }  # fmt: skip
-    given = [name for name, value in folders.items() if value is not None]
-    _check_sources(model, given, quick, save_best)
+    _check_sources(model, given)
     out = pathlib.Path(out)
     # A comparison that was stopped is there to go on with.
     check_output_folder(out, force or (out / "comparison.csv").is_file())
@@ -97,7 +97,8 @@ def run(
             out=out,
         )
     saves = save_best and comparison.best is not None
-    stale = not saves and (out / _BEST).exists()
+    # Beside this page it would pass for the model that is recommended here.
+    earlier = _free_name(out) if not saves and (out / _BEST).exists() else None
     page = LeaderboardPage(
         title=f"{inputs.model_name} on {inputs.distortion}",
         model_name=inputs.model_name,
@@ -106,7 +107,7 @@ def run(
         leaderboard=comparison.leaderboard,
         best=comparison.best,
         left_out=comparison.left_out,
-        notes=(*inputs.notes, *comparison.notes, *_on_best(save_best and not saves, stale)),
+        notes=(*inputs.notes, *comparison.notes, *_on_best(save_best and not saves, earlier)),
         facts=run_facts(command_line(), {"Seeds": ", ".join(map(str, range(seeds)))}),
     )
     with output_folder(out, force=True) as staging:
@@ -115,11 +116,10 @@ def run(
         if saves:
             for _ in track(range(1), 1, "Making the best model again"):
                 comparison.save_best(staging / _BEST)
-        if stale:
-            # Beside this page it would pass for the model that is recommended here.
-            os.replace(out / _BEST, out / _EARLIER)
         # Runs were written as they were done.
         files = sorted([out / "comparison.csv", *written_files(staging, out)])
+    if earlier is not None:
+        os.replace(out / _BEST, out / earlier)
     if as_json:
         print_json(
             {
@@ -135,26 +135,38 @@ def run(
         _print_summary(page, files)
 
 
-def _check_sources(model, given, quick, save_best):
+def _check_sources(model, given):
+    """Refuse options that do not go together, or that would do nothing."""
     wanted = "MODEL with --clean DIR and --distorted DIR, or MODEL with --cifar10-c PATH"
+    of_model = [name for name in given if name in _WITH_MODEL]
+    received = " ".join(of_model)
+    if "--quick" in given and "--seeds" in given:
+        raise ValueError("Expected --seeds without --quick, which has one seed. Received: both.")
     if model is None:
-        if not quick or given:
+        if "--quick" not in given or of_model:
             raise ValueError(
                 f"Expected {wanted}; --quick alone compares on embedded digits. Received: "
-                f"{' '.join(given) or 'none of them'} without MODEL."
+                f"{received or 'none of them'} without MODEL."
             )
-        return
-    if "--cifar10-c" in given:
-        unfit = sorted(set(given) - {"--cifar10-c", "--clean", "--clean-test"})
-        if unfit:
-            raise ValueError(f"Expected {wanted}. Received: --cifar10-c with {' '.join(unfit)}.")
-        if save_best:
-            raise ValueError(
-                "Expected --save-best with one set of distorted images. Received: --cifar10-c, of "
-                "which every corruption has a best model of its own."
-            )
+    elif "--cifar10-c" in given:
+        _check_corruptions(wanted, given)
     elif not {"--clean", "--distorted"} <= set(given):
-        raise ValueError(f"Expected {wanted}. Received: {' '.join(given) or 'MODEL alone'}.")
+        raise ValueError(f"Expected {wanted}. Received: {received or 'MODEL alone'}.")
+    elif "--severity" in given:
+        raise ValueError(
+            f"Expected --severity with --cifar10-c PATH, which has several. Received: {received}."
+        )
+
+
+def _check_corruptions(wanted, given):
+    unfit = sorted(set(given) & set(_FOLDERS) - {"--clean", "--clean-test"})
+    if unfit:
+        raise ValueError(f"Expected {wanted}. Received: --cifar10-c with {' '.join(unfit)}.")
+    if "--save-best" in given:
+        raise ValueError(
+            "Expected --save-best with one set of distorted images. Received: --cifar10-c, of "
+            "which every corruption has a best model of its own."
+        )
 
 
 def _method_names(text):
@@ -171,13 +183,20 @@ def _method_names(text):
     return names
 
 
-def _on_best(missing, stale):
+def _free_name(out):
+    """A name for `best.keras` of an earlier page that no other of them has."""
+    further = (f"{_EARLIER}-{number}.keras" for number in itertools.count(2))
+    names = itertools.chain([f"{_EARLIER}.keras"], further)
+    return next(name for name in names if not os.path.lexists(out / name))
+
+
+def _on_best(missing, earlier):
     """Sentences about `best.keras`, where none is written."""
     if missing:
         yield f"No {_BEST} was written, as no method could be used."
-    if stale:
+    if earlier is not None:
         yield (
-            f"{_BEST} of an earlier page, which may be of another method, is now {_EARLIER}; "
+            f"{_BEST} of an earlier page, which may be of another method, is now {earlier}; "
             "--save-best writes the one recommended here."
         )
 

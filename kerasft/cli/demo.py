@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 
 from kerasft.backend import default_jit_compile
-from kerasft.cli.facts import run_facts
+from kerasft.cli.facts import command_line, run_facts
 from kerasft.cli.output import print_json, print_line, print_table, print_written
 from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.datasets import digits, stratified_split
@@ -207,7 +207,7 @@ def _report(model, tuned, ranking, comparison, before, blurred, images, labels, 
             "The first page's result is the method “most” with the first seed.",
         ],
         facts=run_facts(
-            "kerasft demo",
+            command_line(),
             {"Seeds": ", ".join(map(str, range(int(comparison["seeds"].max()))))},
         ),
     )

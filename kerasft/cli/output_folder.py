@@ -55,7 +55,8 @@ def output_folder(path, force):
     Gives a temporary folder beside the output folder, or in it where it exists;
     when the block ends well it takes the output folder's place, and when it
     fails or is interrupted it is removed. An existing output folder keeps its
-    other files. A second process waits until the first has written.
+    other files, and is left as it is where a folder has the name of a file to
+    write. A second process waits until the first has written.
 
     Args:
         path: The output folder.
@@ -63,6 +64,10 @@ def output_folder(path, force):
 
     Yields:
         `pathlib.Path` of the folder to write into.
+
+    Raises:
+        ValueError: As `check_output_folder`, or a folder in the place of a file.
+        OSError: The place is full, or cannot be written to.
     """
     check_output_folder(path, force)
     path = pathlib.Path(path).absolute()
@@ -99,7 +104,9 @@ def _staged(path, place, force):
         path.parent.mkdir(parents=True, exist_ok=True)
         check_output_folder(path, force)
         if path.exists():
-            for file in staging.iterdir():
+            files = sorted(staging.iterdir())
+            _check_replaceable(path, files)
+            for file in files:
                 os.replace(file, path / file.name)
             staging.rmdir()
         else:
@@ -113,6 +120,18 @@ def _staged(path, place, force):
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_replaceable(path, files):
+    """Refuse folders in the place of files before the first of these is replaced."""
+    for file in files:
+        target = path / file.name
+        # A link to a folder is replaced as any file is.
+        if target.is_dir() and not target.is_symlink():
+            raise ValueError(
+                f"Expected files to replace in {path}. Received: {file.name}, which is a folder; "
+                "nothing was written."
+            )
 
 
 def _place(path):

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from kerasft.cli.pairs import stem
+from kerasft.cli.pairs import by_stem, stem
 from kerasft.datasets import list_image_folder
 from kerasft.datasets.image_folder import read_images
 
@@ -74,8 +74,9 @@ def shared_images(folder, paths, others):
 
     The same are those that are one file, by whatever links, and those with
     the same path below their folders, suffix aside, as pairs have it, that
-    look alike; all with the same path where most do. Training and test sets
-    are often numbered alike without a picture in common.
+    look alike; all with the same path where most do. Of several others with
+    that path one is enough. Training and test sets are often numbered alike
+    without a picture in common.
 
     Args:
         folder: Path of the folder.
@@ -92,15 +93,17 @@ def shared_images(folder, paths, others):
     for other, found in others:
         files = {_file(other, path) for path in found}
         shared.update(path for path in paths if _file(folder, path) in files)
-        by_stem = {stem(path): path for path in found}
-        twins = {path: by_stem[stem(path)] for path in paths if stem(path) in by_stem}
-        pairs = [(path, twin) for path, twin in twins.items() if path not in shared]
+        candidates = by_stem(found)
+        apart = (path for path in paths if path not in shared)
+        # Beside a version of the image there may be another picture of its stem.
+        pairs = [(path, twin) for path in apart for twin in candidates.get(stem(path), ())]
         if pairs:
             mine, theirs = zip(*pairs, strict=True)
-            alike = likeness(folder, mine, other, theirs) >= ALIKE
+            likely = likeness(folder, mine, other, theirs) >= ALIKE
+            alike = {path for path, same in zip(mine, likely, strict=True) if same}
             # Paths mean something here, and some are only too dark or too noisy.
-            most = np.mean(alike) > 0.5
-            shared.update(path for path, same in zip(mine, alike, strict=True) if most or same)
+            most = len(alike) > len(set(mine)) / 2
+            shared.update(mine if most else alike)
     return shared
 
 

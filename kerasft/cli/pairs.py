@@ -37,12 +37,10 @@ def find_twins(clean, distorted, classes=None):
     names, distorted_paths, _ = list_image_folder(distorted, classes)
     _, clean_paths, _ = list_image_folder(clean, names)
     exact = set(clean_paths)
-    by_stem: dict[str, list[str]] = {}
-    for path in clean_paths:
-        by_stem.setdefault(stem(path), []).append(path)
+    clean_by_stem = by_stem(clean_paths)
     twins = {}
     for path in distorted_paths:
-        candidates = [path] if path in exact else by_stem.get(stem(path), [])
+        candidates = [path] if path in exact else clean_by_stem.get(stem(path), [])
         if len(candidates) > 1:
             raise ValueError(
                 f"Expected one clean twin of {path}. Received: {candidates} in {clean}."
@@ -55,3 +53,11 @@ def find_twins(clean, distorted, classes=None):
 def stem(path):
     """What twins have in common: the path below their folders without its suffix."""
     return str(pathlib.PurePosixPath(path).with_suffix(""))
+
+
+def by_stem(paths):
+    """Dictionary from stem to the paths that have it, several where suffixes alone differ."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(stem(path), []).append(path)
+    return found

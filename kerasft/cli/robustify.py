@@ -75,20 +75,21 @@ def run(
         wanted,
         without_pairs,
     )
-    tuned = fine_tune(
-        classifier.model,
-        (classifier.to_pixels(images.train[0]), images.train[1]),
-        (classifier.to_pixels(images.validation[0]), images.validation[1]),
-        ranking=ranking,
-        fraction=fraction,
-        which=which,
-        epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        seed=seed,
-        verbose=0,
-        callbacks=[TrainingProgress()],
-    )
+    with TrainingProgress() as progress:
+        tuned = fine_tune(
+            classifier.model,
+            (classifier.to_pixels(images.train[0]), images.train[1]),
+            (classifier.to_pixels(images.validation[0]), images.validation[1]),
+            ranking=ranking,
+            fraction=fraction,
+            which=which,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            seed=seed,
+            verbose=0,
+            callbacks=[progress],
+        )
     results = _measure(classifier, dataclasses.replace(classifier, model=tuned.model), images)
     report = _report(
         images,
@@ -101,7 +102,7 @@ def run(
         facts=run_facts(
             command_line(),
             {
-                "Filters trained": f"{which}, {fraction:.0%} of each layer",
+                "Filters trained": _filters_trained(which, fraction),
                 "Images trained on": f"{len(images.train[1]):,}",
                 "Seed": str(seed),
             },
@@ -128,6 +129,10 @@ def run(
         )
     else:
         _print_summary(results, report, files)
+
+
+def _filters_trained(which, fraction):
+    return which if which == "all" else f"{which}, {100 * fraction:g}% of each layer"
 
 
 def _check_layers(model, path, names):

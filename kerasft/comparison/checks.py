@@ -82,22 +82,6 @@ def check_settings(model, settings, seeds):
             )
 
 
-def layer_names(layers):
-    """Names of layers as a tuple, or `None` for all.
-
-    Args:
-        layers: A sequence of names, or `None`.
-
-    Raises:
-        TypeError: A single name, or no sequence.
-    """
-    if layers is None:
-        return None
-    if isinstance(layers, str) or not isinstance(layers, Iterable):
-        raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
-    return tuple(layers)
-
-
 def number_of_classes(model):
     """Classes of a classifier; one output is the probability of the second of two."""
     return max(model.outputs[0].shape[-1], 2)
@@ -169,10 +153,11 @@ def compared_images(model, distorted, distorted_test, validation, clean, clean_t
                 f"Expected {name} as a mapping from names exactly if distorted is one. Received: "
                 f"{type(value).__name__} beside {type(distorted).__name__}."
             )
-        if several and value is not None and sorted(value) != sorted(distorted):
+        if several and value is not None and set(value) != set(distorted):
+            # Names of several types have no order of their own.
+            expected, received = (sorted(names, key=str) for names in (distorted, value))
             raise ValueError(
-                f"Expected the names of distorted, {sorted(distorted)}, in {name}. Received: "
-                f"{sorted(value)}."
+                f"Expected the names of distorted, {expected}, in {name}. Received: {received}."
             )
     if several and not distorted:
         raise ValueError("Expected at least one set of distorted images. Received: none.")
@@ -267,11 +252,11 @@ def _check_together(images, settings):
                 "Expected clean images with the labels of their distorted versions for "
                 f"paired=True. Received: another label for {other} of {available}."
             )
-    for others in (
-        images.test_images,
-        images.validation_images,
-        images.clean,
-        images.clean_test_images,
-    ):
+    for name, others in {
+        "distorted_test": images.test_images,
+        "validation": images.validation_images,
+        "clean": images.clean,
+        "clean_test": images.clean_test_images,
+    }.items():
         if others is not None:
-            validate_ranges((images.distorted, None), (others, None))
+            validate_ranges((images.distorted, None), (others, None), ("distorted", name))

@@ -11,7 +11,6 @@ from kerasft.comparison.checks import (
     check_settings,
     chosen_methods,
     compared_images,
-    layer_names,
     number_of_classes,
 )
 from kerasft.comparison.comparison import Comparison
@@ -26,6 +25,7 @@ from kerasft.comparison.settings import Settings
 from kerasft.datasets import stratified_split
 from kerasft.experiments import run_grid
 from kerasft.files import locked, temporary_names
+from kerasft.layer_names import layer_names
 
 
 def compare(

@@ -14,6 +14,7 @@ from kerasft.evaluation import predict_classes
 from kerasft.methods import find_learning_rate
 from kerasft.methods.convolutions import convolutions
 from kerasft.methods.method import Method
+from kerasft.seeding import seed_keras
 
 DONE = "done"
 
@@ -115,7 +116,7 @@ def apply_method(method, problem, learning_rate, seed):
         An `Outcome`.
     """
     # For methods that do not care; those of the package seed themselves.
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     return method.apply(dataclasses.replace(problem, learning_rate=learning_rate), seed)
 
 

@@ -44,7 +44,8 @@ def rank_filters_by(criterion, model, data, *, layers=None):
 
     Raises:
         TypeError: `model` is not a `keras.Model`, `data` no `RankingData`,
-            `criterion` neither a name nor a function.
+            `criterion` neither a name nor a function, `layers` no list of
+            names.
         ValueError: An unknown criterion or layer, data without what the
             criterion needs or that do not fit the model, or scores that are
             not one finite number for each filter.
@@ -63,6 +64,8 @@ def rank_filters_by(criterion, model, data, *, layers=None):
     validate_model(model, batch_size=1)
     if not isinstance(data, RankingData):
         raise TypeError(f"Expected data as a RankingData. Received: {type(data).__name__}.")
+    # Before the work, whose result it stands in.
+    images = data.images
     names = list(convolution_chains(model, layers))
     if criterion is emd_borda:
         return rank_filters(model, *data.require("clean", "distorted"), layers=names)
@@ -74,7 +77,7 @@ def rank_filters_by(criterion, model, data, *, layers=None):
     return FilterRanking(
         {
             layer: LayerRanking.from_scores(
-                _validated(scores_of[layer], name, layer, found), data.images, name
+                _validated(scores_of[layer], name, layer, found), images, name
             )
             for layer in names
         }

@@ -33,9 +33,16 @@ class RankingData:
 
     @property
     def images(self):
-        """The number of images, 0 where there are none."""
-        given = [x for x in (self.distorted, self.clean) if x is not None]
-        return len(given[0]) if given else 0
+        """The number of images, 0 where there are none.
+
+        Raises:
+            ValueError: Images that have no number, such as an iterator.
+        """
+        for name in ("distorted", "clean"):
+            images = getattr(self, name)
+            if images is not None:
+                return _count(images, name)
+        return 0
 
     def require(self, *names):
         """The parts that a criterion needs.
@@ -63,3 +70,12 @@ class RankingData:
                 f"Expected as many {' as '.join(names)}, at least one. Received: {lengths}."
             )
         return arrays
+
+
+def _count(images, name):
+    try:
+        return len(images)
+    except TypeError:
+        raise ValueError(
+            f"Expected {name} images as an array. Received: {type(images).__name__}."
+        ) from None

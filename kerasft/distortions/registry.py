@@ -51,7 +51,7 @@ def parse_distortion(text, seed=0):
         A distortion for pixels from 0 to 255.
 
     Raises:
-        ValueError: Unknown name or level, a number out of the distortion's
+        ValueError: No text, an unknown name or level, a number out of the distortion's
             range.
 
     Example:
@@ -62,6 +62,8 @@ def parse_distortion(text, seed=0):
     >>> kerasft.parse_distortion("jpeg:30")
     JpegCompression(quality=30, value_range=(0, 255))
     """
+    if not isinstance(text, str):
+        raise _unknown(text)
     name, _, level = text.partition(":")
     if name not in DISTORTIONS:
         raise _unknown(text)

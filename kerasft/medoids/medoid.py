@@ -191,4 +191,4 @@ def _block_size(width, memory):
     # Each value is there in double precision and once more while it is made.
     # Larger blocks than these do not stay in a processor's cache.
     rows = memory / 2 / (8 * 4 * width)
-    return int(min(max(rows, 1), 2048, math.sqrt(memory / 2 / (8 * 4))) or 1)
+    return max(1, int(min(rows, 2048, math.sqrt(memory / 2 / (8 * 4)))))

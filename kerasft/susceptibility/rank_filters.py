@@ -5,6 +5,7 @@ import numpy as np
 
 from kerasft.backend import has_accelerator, predict_batch
 from kerasft.layer_lookup import find_convolution, named_layers, short_name
+from kerasft.layer_names import layer_names
 from kerasft.progress import track
 from kerasft.susceptibility.activation import following_layers
 from kerasft.susceptibility.feature_distances import FeatureDistances
@@ -79,7 +80,7 @@ def rank_filters(
         A `FilterRanking`.
 
     Raises:
-        TypeError: `model` is not a `keras.Model`.
+        TypeError: `model` is not a `keras.Model`, `layers` no list of names.
         ValueError: Different numbers or shapes of clean and distorted images,
             no images, NaN or infinity in images or feature maps, different
             value ranges, channels that do not fit the model, a layer that is
@@ -119,7 +120,7 @@ def convolution_chains(model, layers=None, after_activation=False):
         then the layers and operations that finish it; in the order asked for.
 
     Raises:
-        TypeError: One name instead of a list.
+        TypeError: One name instead of a list, or no sequence.
         ValueError: No layers, an unknown layer or not a convolution, or with
             `after_activation` a model whose wiring is not known, or a layer
             that is followed by different ones in several calls.
@@ -133,9 +134,7 @@ def convolution_chains(model, layers=None, after_activation=False):
                 f"Received: {model.name!r}."
             )
     else:
-        if isinstance(layers, str):
-            raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
-        paths = list(dict.fromkeys(find_convolution(name, found) for name in layers))
+        paths = list(dict.fromkeys(find_convolution(name, found) for name in layer_names(layers)))
         if not paths:
             raise ValueError("Expected the name of at least one layer. Received: none.")
     wiring = Wiring(model)

@@ -99,7 +99,8 @@ class FilterRanking(Mapping):
         selection = {}
         for name, layer in self.items():
             size = _selection_size(layer, fraction, count, threshold)
-            if which == "all":
+            # None where no filter exceeds the threshold.
+            if which == "all" and size:
                 size = len(layer.order)
             if which == "least":
                 chosen = layer.order[len(layer.order) - size :]

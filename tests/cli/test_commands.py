@@ -1,7 +1,10 @@
 """What the commands write and say."""
 
+import html
 import os
 import pathlib
+import re
+import shlex
 import subprocess
 import sys
 
@@ -10,9 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kerasft.cli import robustify
+from kerasft.cli.output_folder import output_folder
 from kerasft.datasets import load_image_folder
 from kerasft.distortions import GaussianBlur, parse_distortion
 from kerasft.evaluation import predict_classes
+from kerasft.finetuning import fine_tune
 from kerasft.susceptibility import FilterRanking, rank_filters
 
 
@@ -148,6 +154,51 @@ def test_robustify_improves_the_model_and_writes_everything(
     assert not list(tmp_path.glob(".robust*"))
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--which", "all"), "all"),
+        (("--fraction", 0.125), "most, 12.5% of each layer"),
+        (("--which", "least", "--fraction", 0.004), "least, 0.4% of each layer"),
+    ],
+)
+def test_a_page_tells_which_filters_were_trained(
+    kerasft, trained_model, folders, tmp_path, monkeypatch, options, told
+):
+    pages = []
+    monkeypatch.setattr(robustify, "render_report", lambda page: pages.append(page) or "")
+    status, _, err = kerasft(
+        "robustify", trained_model, "--clean", folders / "clean_test",
+        "--distorted", folders / "test", "--epochs", 1, "--out", tmp_path / "out", *options,
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert pages[0].facts["Filters trained"] == told
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_training_that_ends_early_gives_the_cursor_back(
+    kerasft, trained_model, folders, tmp_path, monkeypatch, error
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise error("stop")
+
+    def tune(*arguments, callbacks, **options):
+        return fine_tune(*arguments, callbacks=[*callbacks, Stop()], **options)
+
+    monkeypatch.setattr(robustify, "fine_tune", tune)
+    status, _, err = kerasft(
+        "robustify", trained_model, "--clean", folders / "clean_test",
+        "--distorted", folders / "test", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == (130 if error is KeyboardInterrupt else 2)
+    assert "Fine-tuning" in err
+    assert err.rfind("\x1b[?25h") > err.rfind("\x1b[?25l") > 0
+
+
 def test_robustify_is_the_same_for_the_same_seed(kerasft, trained_model, folders, tmp_path):
     weights = []
     for name in ("a", "b"):
@@ -207,9 +258,13 @@ def test_pixels_are_scaled_for_a_model_that_takes_0_to_1(kerasft, trained_model,
     assert out == expected
 
 
-def test_demo_quick_writes_a_robust_model(kerasft, short_demo, tmp_path):
-    status, out, _ = kerasft("demo", "--quick", "--out", tmp_path / "demo")
+def test_demo_quick_writes_a_robust_model(kerasft, short_demo, tmp_path, monkeypatch):
+    arguments = ["demo", "--quick", "--out", str(tmp_path / "demo")]
+    monkeypatch.setattr(sys, "argv", ["kerasft", *arguments])
+    status, out, _ = kerasft(*arguments)
     assert status == 0
+    page = (tmp_path / "demo" / "report.html").read_text("utf-8")
+    assert f"kerasft {shlex.join(arguments)}" in html.unescape(page)
     assert {p.name for p in (tmp_path / "demo").iterdir()} == {
         "robust.keras",
         "ranking.csv",
@@ -267,8 +322,6 @@ def test_an_interrupt_leaves_nothing_behind(trained_model, folders, tmp_path):
 
 
 def test_an_interrupt_while_writing_leaves_the_old_output(tmp_path):
-    from kerasft.cli.output_folder import output_folder
-
     target = tmp_path / "out"
     target.mkdir()
     (target / "a.csv").write_text("old")
@@ -284,9 +337,24 @@ def test_an_interrupt_while_writing_leaves_the_old_output(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_output_folder_may_lie_in_folders_that_do_not_exist(tmp_path):
-    from kerasft.cli.output_folder import output_folder
+def test_a_folder_in_the_place_of_a_file_leaves_the_old_output(tmp_path):
+    target = tmp_path / "out"
+    (target / "e.csv").mkdir(parents=True)
+    (target / "a.csv").write_text("old")
 
+    def write():
+        with output_folder(target, force=True) as staging:
+            for name in ("a.csv", "e.csv", "z.csv"):
+                (staging / name).write_text("new")
+
+    expected = f"Expected files to replace in {target}. Received: e.csv, which is a folder; nothing"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        write()
+    assert (target / "a.csv").read_text() == "old"
+    assert sorted(file.name for file in target.iterdir()) == ["a.csv", "e.csv"]
+
+
+def test_the_output_folder_may_lie_in_folders_that_do_not_exist(tmp_path):
     with output_folder(tmp_path / "a" / "b", force=False) as staging:
         (staging / "x").write_text("1")
     assert pathlib.Path(tmp_path, "a", "b", "x").read_text() == "1"

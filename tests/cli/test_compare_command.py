@@ -97,8 +97,21 @@ def test_a_best_model_of_an_earlier_page_does_not_pass_for_that_of_this_one(
     status, printed, _ = compare(*separate, "--save-best", methods="batch norm")
     assert status == 0
     assert "No best.keras was written, as no method could be used." in printed
-    assert told in printed
+    assert f"{told}-2.keras" in " ".join(printed.split())
     assert not (out / "best.keras").exists()
+    # What was moved first is still there.
+    assert (out / "best.earlier.keras").read_bytes() == earlier
+    assert (out / "best.earlier-2.keras").is_file()
+
+
+def test_a_best_model_stays_where_the_new_page_cannot_be_written(compare, tmp_path):
+    assert compare("--save-best", methods="nothing")[0] == 0
+    out = tmp_path / "out"
+    (out / "report.html").unlink()
+    (out / "report.html").mkdir()
+    status, _, err = compare(methods="nothing")
+    assert (status, "report.html, which is a folder" in err) == (2, True)
+    assert (out / "best.keras").is_file()
 
 
 def test_why_labels_are_fewer_than_images(compare, folders, tmp_path):
@@ -240,6 +253,7 @@ def test_all_corruptions_of_cifar10_c_make_one_leaderboard(kerasft, cifar10_c, t
         (("--save-best",), "best model of its own"),
         (("--distorted", "x"), "--cifar10-c with --distorted"),
         (("--severity", "6"), "6"),
+        (("--seeds", "2", "--quick"), "Expected --seeds without --quick"),
         (("--classes", "a,b"), "Expected the classes"),
         (("--labels", "11"), "20 in each corruption, of which 10 are kept for the test."),
     ],
@@ -264,6 +278,10 @@ def test_a_model_for_other_images_than_those_of_cifar10_c(
     [
         ((), "without MODEL"),
         (("--quick", "--distorted", "x"), "--distorted without MODEL"),
+        (("--quick", "--pixels", "0..255"), "--pixels without MODEL"),
+        (("--quick", "--classes", "a,b"), "--classes without MODEL"),
+        (("--quick", "--severity", "5"), "--severity without MODEL"),
+        (("--quick", "--seeds", "3"), "Expected --seeds without --quick"),
         (("model.keras",), "MODEL alone"),
         (("model.keras", "--clean", "x"), "--clean."),
         (("model.keras", "--clean", "x", "--distorted", "y"), "model.keras, which does not exist"),
@@ -284,6 +302,8 @@ def test_nothing_to_compare_on(kerasft, tmp_path, monkeypatch, arguments, messag
         (("--labels", "161"), "up to 160"),
         (("--labels", "4"), "at least 5"),
         (("--seeds", "0"), "0"),
+        (("--severity", "5"), "Expected --severity with --cifar10-c PATH"),
+        (("--quick",), "Expected --seeds without --quick"),
         (("--jobs", "0"), "0"),
         (("--layers", "conv9"), "'conv9'"),
         (("--pixels", "0..1"), "it seems --pixels 0..255"),

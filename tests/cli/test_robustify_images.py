@@ -4,8 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerasft.cli.classifier import Classifier
+from kerasft.cli.overlap import shared_images
 from kerasft.cli.robustify_images import RobustifyImages
 from kerasft.datasets import load_image_folder, save_image_folder
 from kerasft.distortions import additive_white_gaussian_noise
@@ -85,6 +87,33 @@ def test_other_versions_of_one_picture_are_one_image(read, folders, tmp_path):
     save_image_folder(tmp_path / "test", noisy[rows], paths)
     images = read(test=tmp_path / "test")
     assert "50 of 200 distorted images were left out, as test images" in images.notes[0]
+
+
+@pytest.mark.parametrize(("same", "other"), [("bmp", "png"), ("png", "bmp")])
+def test_another_picture_beside_it_hides_no_test_image(read, part, same, other):
+    test = part(4)
+    generator = np.random.default_rng(0)
+    for file in list(test.rglob("*.png")):
+        picture = Image.fromarray(generator.integers(0, 256, (8, 8), "uint8"))
+        Image.open(file).save(file.with_suffix(f".{same}"))
+        picture.save(file.with_suffix(f".{other}"))
+    assert "50 of 200 distorted images were left out, as test images" in read(test=test).notes[0]
+
+
+@pytest.mark.parametrize("alike", [2, 3])
+def test_most_is_of_the_images_and_not_of_their_candidates(tmp_path, alike):
+    paths = [f"a/{number}.png" for number in range(5)]
+    pictures = np.random.default_rng(0).integers(0, 256, (15, 8, 8, 1), "uint8")
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    save_image_folder(mine, pictures[:5], paths)
+    # Two candidates for each; of the last images neither is alike.
+    save_image_folder(theirs, np.concatenate([pictures[:alike], pictures[alike - 5 :]]), paths)
+    others = [path.replace(".png", ".bmp") for path in paths]
+    for path, other in zip(paths, others, strict=True):
+        (theirs / path).rename(theirs / other)
+    save_image_folder(theirs, pictures[5:10], paths)
+    shared = shared_images(mine, paths, [(theirs, sorted([*paths, *others]))])
+    assert shared == set(paths if alike == 3 else paths[:alike])
 
 
 @pytest.mark.parametrize("unpaired", [False, True])

@@ -207,6 +207,13 @@ LABELS = np.zeros(10, int)
             },
             "Received: .'b'",
         ),
+        (
+            {
+                "distorted": {1: (_pixels(), LABELS), "a": (_pixels(), LABELS)},
+                "distorted_test": {1: (_pixels(), LABELS)},
+            },
+            r"names of distorted, \[1, 'a'\], in distorted_test. Received: \[1\]",
+        ),
         ({"distorted": {}, "distorted_test": {}}, "at least one set"),
         (
             {
@@ -227,10 +234,16 @@ LABELS = np.zeros(10, int)
             "another label for 3 of 10",
         ),
         ({"clean_test": (_pixels() + 1, LABELS - 1)}, "from 0 to 2"),
-        ({"clean": _pixels() + 255, "distorted": (_pixels() + 1, LABELS)}, "value range"),
         (
-            {"clean_test": (_pixels() + 1, LABELS), "distorted": (_pixels() + 255, LABELS)},
-            "value range",
+            {"clean": _pixels() + 255, "distorted": (_pixels() + 1, LABELS)},
+            "Expected distorted and clean images over the same value range",
+        ),
+        *(
+            (
+                {name: (_pixels() + 1, LABELS), "distorted": (_pixels() + 255, LABELS)},
+                f"Expected distorted and {name} images over the same value range",
+            )
+            for name in ("distorted_test", "validation", "clean_test")
         ),
     ],
 )
@@ -239,6 +252,12 @@ def test_bad_input_is_refused_before_any_work(compare, sets, tmp_path, changes, 
     with pytest.raises(ValueError, match=message):
         compare(fake("nothing"), out=out, **changes)
     assert not out.exists()
+
+
+def test_names_of_distortions_need_no_order(compare):
+    sets = {1: (_pixels(), LABELS), "a": (_pixels(), LABELS)}
+    runs = compare(fake("nothing"), distorted=sets, distorted_test=sets).runs
+    assert sorted(set(runs["distortion"].astype(str))) == ["1", "a"]
 
 
 def test_what_is_no_model_or_no_method_is_refused(compare):

@@ -217,6 +217,17 @@ def test_bad_images_are_refused(network, digits, criterion, distorted, message):
         kerasft.rank_filters_by(criterion, network, data)
 
 
+@pytest.mark.parametrize(("images", "kind"), [(iter([1]), "list_iterator"), (5, "int")])
+@pytest.mark.parametrize("part", ["clean", "distorted"])
+def test_images_without_a_number_are_refused_before_any_scoring(network, images, kind, part):
+    def criterion(model, data, layer):
+        raise AssertionError("a layer was scored")
+
+    data = kerasft.RankingData(**{part: images})
+    with pytest.raises(ValueError, match=rf"^Expected {part} .* array. Received: {kind}\.$"):
+        kerasft.rank_filters_by(criterion, network, data)
+
+
 @pytest.mark.parametrize("criterion", ["gradient", "emd_gradient", "correction"])
 @pytest.mark.parametrize(
     ("labels", "message"),

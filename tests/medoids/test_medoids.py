@@ -45,6 +45,12 @@ def test_real_valued_points(points, seed):
     assert euclidean_medoid(noisy, memory=64) == _brute_force(noisy)
 
 
+@pytest.mark.parametrize("memory", [0, 1, 63])
+def test_memory_for_no_block_is_that_for_one_row(memory):
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    assert euclidean_medoid(points, memory=memory) == _brute_force(points)
+
+
 def test_blocks_agree_with_scikit_learn_extra_on_images():
     cluster = pytest.importorskip(
         "sklearn_extra.cluster", reason="scikit-learn-extra needs NumPy 1", exc_type=ImportError

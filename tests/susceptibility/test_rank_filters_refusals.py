@@ -163,6 +163,7 @@ TYPES = {
     "nested lists": (images().tolist(), images(), {}, "images as arrays, .* list of list"),
     "text": (images(), "noisy/", {}, "images as arrays, .* Received: str of str"),
     "layers as text": (images(), images(), {"layers": "first"}, "list of layer names. .* 'first'"),
+    "layers as number": (images(), images(), {"layers": 5}, "list of layer names. Received: 5"),
 }
 
 

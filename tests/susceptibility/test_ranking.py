@@ -94,7 +94,7 @@ def test_fraction_is_rounded_down_but_to_one_at_least(filters, fraction, size):
         ({"count": 5, "which": "least"}, [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),
         ({"threshold": 0.75, "which": "least"}, [0, 2, 4], [0, 1, 2]),
         ({"which": "all"}, list(range(5)), list(range(8))),
-        ({"threshold": 100, "which": "all"}, list(range(5)), list(range(8))),
+        ({"threshold": 0.75, "which": "all"}, list(range(5)), list(range(8))),
     ],
 )
 def test_selection(ranking, arguments, conv1, conv2):
@@ -108,13 +108,14 @@ def test_selected_indices_are_plain_numbers(ranking):
             assert indices == sorted(set(indices))
 
 
-def test_threshold_leaves_out_layers_that_stay_below_it():
+@pytest.mark.parametrize("which", ["most", "least", "random", "all"])
+def test_threshold_leaves_out_layers_that_stay_below_it(which):
     ranking = FilterRanking({"low": layer([1, 2]), "high": layer([8, 9])})
-    assert ranking.select(threshold=0.5) == {"high": [0, 1]}
+    assert ranking.select(threshold=0.5, which=which) == {"high": [0, 1]}
     with pytest.raises(
         ValueError, match=r"some filter exceeds. Received: 5; the largest .* is 0.9"
     ):
-        ranking.select(threshold=5)
+        ranking.select(threshold=5, which=which)
 
 
 def test_random_filters_depend_on_seed_and_layer_alone():
