@@ -152,9 +152,15 @@ def validate_batch_norm(batch_norm, model):
     # Training reaches a layer by its name, measuring does not need one.
     find = batch_normalizations if batch_norm == "train" else all_batch_normalizations
     if not find(model):
+        found = "which has none"
+        if all_batch_normalizations(model):
+            found = (
+                "where it stands inside layers that train as a whole; name those in trainable to "
+                "train them"
+            )
         raise ValueError(
             f"Expected a model with batch normalization for batch_norm={batch_norm!r}. "
-            f"Received: {model.name!r}, which has none."
+            f"Received: {model.name!r}, {found}."
         )
 
 

@@ -1,6 +1,7 @@
 """Rank → select → fit → merge in one call."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -11,8 +12,10 @@ from kerasft.cross_entropy import cross_entropy
 from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.label_checks import validate_labels
 from kerasft.labelled_set import read_labelled_set
-from kerasft.layer_lookup import find_layer, named_layers
-from kerasft.surgery import make_partially_trainable, merge
+from kerasft.layer_lookup import find_layer, named_layers, short_name
+from kerasft.layers import PartiallyTrainable
+from kerasft.seeding import seed_keras
+from kerasft.surgery import make_partially_trainable, merge, validate_trainable
 from kerasft.training_checks import (
     validate_monitor,
     validate_ranges,
@@ -30,7 +33,8 @@ class FineTuned:
         model: The fine-tuned model with plain convolutions, not compiled.
         history: The `keras.callbacks.History` of the training.
         selection: Dictionary from layer name to a sorted list of the filters
-            that were trained.
+            that were trained; of layers that were partially trainable before
+            as well.
         trained_parameters: Number of parameters that were trained.
         cached_prefix: Names of the layers whose outputs were computed once
             and stood in for the images; empty where nothing was cached.
@@ -123,8 +127,9 @@ def fine_tune(
             fit the images, a dataset without batches or without an end, or
             what `make_partially_trainable` refuses. Also a `monitor` that is
             known not to be logged, and a training that diverged to NaN.
-        TypeError: No data, data that can be read only once, or a monitor that
-            is no name.
+        TypeError: No data, data that can be read only once, a monitor that is
+            no name, `trainable` that is no list of names, or callbacks that
+            are none.
 
     Example:
 
@@ -144,16 +149,14 @@ def fine_tune(
         given = "none" if ranking is None else "both"
         raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
     validate_settings(epochs, patience, batch_size, seed)
-    if callbacks is None:
-        callbacks = ()
-    elif isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
+    validate_trainable(trainable)
+    callbacks = _list_callbacks(callbacks)
     validate_batch_norm(batch_norm, model)
     if ranking is not None:
         validate_ranking(ranking, model)
     if seed is not None:
         # Before the copy is made: its dropout layers draw their seeds then.
-        keras.utils.set_random_seed(seed)
+        seed_keras(seed)
     if selection is None:
         selection = ranking.select(fraction, which=which, seed=seed or 0)
     train, images, labels = read_labelled_set(train, "train", model)
@@ -164,9 +167,7 @@ def fine_tune(
         trainable = [*trainable, *batch_normalizations(model)]
     partial = make_partially_trainable(model, selection, trainable=trainable)
     validate_monitor(monitor, partial, callbacks)
-    layers = named_layers(partial)
-    # Not `selection` itself, whose values may be arrays, or generators that are used up.
-    trained = {name: list(layers[find_layer(name, layers)].trainable_filters) for name in selection}
+    trained = _trained_filters(partial, selection)
     validate_weights(model, repr(model.name))
     validate_ranges(train, validation)
     if loss is None:
@@ -215,6 +216,30 @@ def fine_tune(
     # The whole model, also where only its upper part was fit.
     history.set_model(partial)
     return FineTuned(merge(partial), history, trained, trained_parameters, cached_prefix)
+
+
+def _list_callbacks(callbacks):
+    if callbacks is None:
+        return []
+    listed = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
+    # Read once, since it may be a generator.
+    listed = list(listed) if isinstance(listed, Iterable) else [listed]
+    if not all(isinstance(callback, keras.callbacks.Callback) for callback in listed):
+        raise TypeError(
+            f"Expected callbacks as a list of Keras callbacks. Received: {callbacks!r}."
+        )
+    return listed
+
+
+def _trained_filters(partial, names):
+    """The filters that are trained, of the layers selected and of others that were so before."""
+    layers = named_layers(partial)
+    # Not the selection itself, whose values may be arrays, or generators that are used up.
+    name_of = {find_layer(name, layers): name for name in names}
+    for path, layer in layers.items():
+        if isinstance(layer, PartiallyTrainable) and layer.trainable and layer.trainable_filters:
+            name_of.setdefault(path, short_name(path, layers))
+    return {name: list(layers[path].trainable_filters) for path, name in name_of.items()}
 
 
 def _accuracy(loss):

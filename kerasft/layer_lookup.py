@@ -1,5 +1,7 @@
 """Layers of a model by name, through nested models."""
 
+from collections.abc import Iterable
+
 import keras
 
 from kerasft.sublayers import sublayers
@@ -64,9 +66,12 @@ def find_layer(name, layers):
         The path.
 
     Raises:
+        TypeError: A list or another collection.
         ValueError: No such layer, or several; names the candidates. Or one
             inside a layer that is no model, out of reach.
     """
+    if isinstance(name, Iterable) and not isinstance(name, str):
+        raise TypeError(f"Expected the name of a layer. Received: {name!r}.")
     if name in layers:
         return name
     matches = [path for path in layers if path.rpartition("/")[2] == name]
@@ -109,6 +114,7 @@ def find_convolution(name, layers):
         The path.
 
     Raises:
+        TypeError: A list or another collection.
         ValueError: No such layer, several, or not a convolution.
     """
     path = find_layer(name, layers)

@@ -9,7 +9,7 @@ import contextlib
 import keras
 
 from kerasft.layer_lookup import named_layers
-from kerasft.layers.live_config import live_config
+from kerasft.layers.live_config import make_anew
 from kerasft.stand_in import StandIn, stand_in
 from kerasft.sublayers import sublayers
 
@@ -30,7 +30,8 @@ def rebuild(model, convert, give_back=False):
 
     Raises:
         ValueError: The model is wired in its own `call`, a layer cannot be
-            copied, or two layers that are copied apart share one inside.
+            copied, two layers that are copied apart share one inside, or a
+            layer of a model with a constructor of its own stands outside it.
     """
     copy_of = {}
 
@@ -59,8 +60,10 @@ def rebuild(model, convert, give_back=False):
         # Keras gives it the global policy, and scales the loss by the model's.
         clone.dtype_policy = model.dtype_policy
         if type(clone) is not type(model):
+            made_whole.append(model)
             return stand_in(clone, model)
         if isinstance(model, StandIn):
+            made_whole.append(model)
             clone.source, clone.classes = model.source, model.classes
         return clone
 
@@ -72,7 +75,7 @@ def rebuild(model, convert, give_back=False):
             sources.append(layer)
         return copy
 
-    plain_copies, sources = [], []
+    plain_copies, sources, made_whole = [], [], []
     if not is_wired_by_keras(model):
         raise ValueError(
             f"Expected a Functional or Sequential model. Received: {model.name!r} of class "
@@ -81,22 +84,57 @@ def rebuild(model, convert, give_back=False):
         )
     with _uncompiled(model):
         clone = copy_model(model)
+    for part in made_whole:
+        _refuse_layers_outside(part, model)
     _refuse_shared_parts(sources)
     for layer, copy in plain_copies:
         copy.set_weights(layer.get_weights())
-        for part in (copy, *sublayers(copy)):
-            # Preprocessing layers compute with constants made of their weights.
-            if hasattr(part, "finalize_state"):
-                part.finalize_state()
+        _set_what_is_no_weight(layer, copy)
     return clone, {key: copy for key, copy in copy_of.items() if isinstance(copy, keras.Layer)}
 
 
+def _set_what_is_no_weight(layer, copy):
+    """Give a copy what preprocessing layers inside it keep beside their weights."""
+    pairs = zip((layer, *sublayers(layer)), (copy, *sublayers(copy)), strict=False)
+    for part, copied in pairs:
+        if isinstance(copied, keras.layers.Normalization):
+            # It computes with constants made of its weights. Others would lose what they adapted
+            # to, which they have from their configuration.
+            copied.finalize_state()
+        elif isinstance(copied, (keras.layers.IntegerLookup, keras.layers.StringLookup)):
+            # Their configuration leaves out what they adapted to.
+            words = part.get_vocabulary()
+            if words != copied.get_vocabulary():
+                scaled = part.output_mode == "tf_idf"
+                idf = [keras.ops.convert_to_numpy(part.idf_weights)[: len(words)]] if scaled else []
+                copied.set_vocabulary(words, *idf)
+
+
 def _layers_to_copy(model):
-    """The layers of a model, those of models that Keras wires in place of these."""
+    """The layers of a model, those of models that Keras wires in place of these.
+
+    Without inputs: a model may stand on those of one inside it, and its copy on its own.
+    """
     layers = []
     for layer in model.layers:
         layers += _layers_to_copy(layer) if is_wired_by_keras(layer) else [layer]
-    return list(dict.fromkeys(layers))
+    return [x for x in dict.fromkeys(layers) if not isinstance(x, keras.layers.InputLayer)]
+
+
+def _refuse_layers_outside(part, model):
+    """Refuse layers of a model that stand outside it too, where its class makes them anew."""
+    inside = {id(layer) for layer in (part, *named_layers(part).values())}
+    for other in (model, *named_layers(model).values()):
+        if not is_wired_by_keras(other) or id(other) in inside:
+            continue
+        # What has no weights, such as an input, may be made twice.
+        shared = [x for x in other.layers if x.weights and id(x) in inside and x is not part]
+        if shared:
+            raise ValueError(
+                "Expected layers of one model alone, where its class has a constructor of its own. "
+                f"Received: {shared[0].name!r}, in {part.name!r} of class {type(part).__name__} "
+                f"and in {other.name!r}; make the former a keras.Model(its.input, its.output)."
+            )
 
 
 def _refuse_shared_parts(layers):
@@ -127,11 +165,8 @@ def _copy_by_config(layer):
             dtype=layer.dtype_policy,
         )
     try:
-        with contextlib.suppress(TypeError, ValueError):
-            # Not every layer's `from_config` takes functions as they are.
-            return layer.__class__.from_config(live_config(layer))
-        return layer.__class__.from_config(layer.get_config())
-    except (TypeError, ValueError, NotImplementedError) as error:
+        return make_anew(layer)
+    except Exception as error:
         raise ValueError(
             "Expected layers that get_config and from_config can copy. "
             f"Received: {layer.name!r} of class {type(layer).__name__}: {error}"

@@ -29,10 +29,16 @@ class StandIn:
     classes: dict[str, type] | None = None
 
     def make_source(self):
-        """The model anew, with fresh weights."""
-        return keras.saving.deserialize_keras_object(
-            json.loads(self.source), custom_objects=self.classes
-        )
+        """The model anew, with fresh weights, under the dtype policy that it was made under."""
+        source = json.loads(self.source)
+        policy = source.pop("dtype_policy", None)
+        before = keras.config.dtype_policy()
+        # A constructor of its own need not take one, nor hand it to its layers.
+        keras.config.set_dtype_policy(keras.dtype_policies.get(policy or before))
+        try:
+            return keras.saving.deserialize_keras_object(source, custom_objects=self.classes)
+        finally:
+            keras.config.set_dtype_policy(before)
 
 
 @keras.saving.register_keras_serializable(package="kerasft")
@@ -82,7 +88,10 @@ def stand_in(clone, model):
             "make it keras.Model(inputs, model.call(inputs))."
         )
     try:
-        source = json.dumps(keras.saving.serialize_keras_object(model))
+        source = json.dumps(
+            keras.saving.serialize_keras_object(model)
+            | {"dtype_policy": keras.dtype_policies.serialize(model.dtype_policy)}
+        )
         classes = {
             keras.saving.get_registered_name(type(layer)): type(layer)
             for layer in (model, *sublayers(model))
@@ -95,13 +104,17 @@ def stand_in(clone, model):
                 clone.input, clone.output, name=clone.name, trainable=clone.trainable
             )
         clone.source, clone.classes = source, classes
+        clone.dtype_policy = model.dtype_policy
         if _shapes(clone.make_source()) != _shapes(model):
             raise ValueError("another network comes out.")
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, NotImplementedError, KeyError, AttributeError) as error:
+        # Of a key that is missing, and of nothing said, the kind of error tells more.
+        bare = isinstance(error, KeyError) or not str(error)
+        told = f"{type(error).__name__}: {error}" if bare else str(error)
         raise ValueError(
             "Expected models that get_config and from_config can make again, or "
             "keras.Model(model.inputs, model.outputs) of them. Received: "
-            f"{model.name!r} of class {type(model).__name__}: {str(error).splitlines()[0]}"
+            f"{model.name!r} of class {type(model).__name__}: {told.splitlines()[0]}"
         ) from error
     return clone
 

@@ -18,6 +18,8 @@ def make_partially_trainable(model, selection, *, trainable=()):
     The layers in `selection` become `PartiallyTrainableConv2D` (`Conv1D` and
     `Conv3D` likewise); every other layer is frozen, batch normalization
     included (which therefore runs in inference mode and keeps its statistics).
+    Layers of the source that are partially trainable already go on training
+    their filters, unless they are frozen.
     The copy predicts what the source predicts and is not compiled; the source
     is not changed.
 
@@ -38,12 +40,15 @@ def make_partially_trainable(model, selection, *, trainable=()):
         model, without what else the class defines, until it is merged.
 
     Raises:
-        TypeError: `model` is not a `keras.Model`, `selection` not a mapping,
-            `trainable` not a list of names.
+        TypeError: `model` is not a `keras.Model`, `selection` not a mapping
+            from names, `trainable` not a list of names.
         ValueError: The model is not built or cannot be rebuilt from its
             layers, the selection is empty, it names a layer or a filter
             that cannot be converted, or a layer in `trainable` too, or a layer
-            cannot be frozen.
+            cannot be frozen. Or what `merge` could not turn back: a layer that
+            is partially trainable inside one that is no model, or one that
+            stands in a model whose class has a constructor of its own and
+            outside it.
 
     Example:
 
@@ -62,9 +67,9 @@ def make_partially_trainable(model, selection, *, trainable=()):
             "Expected selection as a mapping from layer names to filter indices. "
             f"Received: {type(selection).__name__}."
         )
-    if isinstance(trainable, str) or not isinstance(trainable, Iterable):
-        raise TypeError(f"Expected trainable as a list of layer names. Received: {trainable!r}.")
+    validate_trainable(trainable)
     layers = named_layers(model)
+    _refuse_hidden(layers)
     filters_of = {}
     for name, filters in selection.items():
         path, partial_class = find_tunable(name, layers)
@@ -112,6 +117,9 @@ def make_partially_trainable(model, selection, *, trainable=()):
     for copy in clone_of.values():
         if not isinstance(copy, PartiallyTrainable) and not is_wired_by_keras(copy):
             copy.trainable = False
+    for layer in layers.values():
+        if isinstance(layer, PartiallyTrainable) and not layer.trainable and id(layer) in clone_of:
+            clone_of[id(layer)].trainable = False
     for name, path in unfrozen.items():
         layer = layers[path]
         if id(layer) not in clone_of:
@@ -137,16 +145,40 @@ def refuse_restless(layers, unfrozen):
             )
 
 
+def _refuse_hidden(layers):
+    """Refuse partially trainable layers inside layers that are no models: none would be merged."""
+    for path, layer in layers.items():
+        for part in [] if isinstance(layer, keras.Model) else sublayers(layer):
+            if isinstance(part, PartiallyTrainable):
+                raise ValueError(
+                    f"Expected {type(part).__name__} layers that stand in models. Received: "
+                    f"{part.name!r} inside {path!r} of class {type(layer).__name__}, which is no "
+                    "model; put what its to_conv() returns in its place."
+                )
+
+
+def refuse_out_of_reach(paths, layers):
+    """Refuse layers in models whose own code wires them, which a copy would lose."""
+    beyond = [path for path in paths if _wired_in_code(path, layers)]
+    if beyond:
+        raise out_of_reach(beyond, layers)
+
+
 def out_of_reach(paths, layers):
     """The error for layers in models whose own code wires them, which a copy would lose."""
-    parents = paths[0].split("/")[:-1]
-    ancestors = ["/".join(parents[: i + 1]) for i in range(len(parents))]
-    wired = next(path for path in ancestors if not is_wired_by_keras(layers[path]))
+    wired = _wired_in_code(paths[0], layers)
     return ValueError(
         f"Expected layers that stand in Functional or Sequential models. Received: {paths}, inside "
         f"{wired!r} of class {type(layers[wired]).__name__}, which is wired in code; make that a "
         "keras.Model(inputs, its.call(inputs)), or convert a Functional model in it by itself."
     )
+
+
+def _wired_in_code(path, layers):
+    """The outermost model around a layer that is not wired by Keras, or `None`."""
+    parents = path.split("/")[:-1]
+    ancestors = ["/".join(parents[: i + 1]) for i in range(len(parents))]
+    return next((above for above in ancestors if not is_wired_by_keras(layers[above])), None)
 
 
 def _not_convertible(name, error):
@@ -172,7 +204,7 @@ def merge(model):
     Raises:
         TypeError: `model` is not a `keras.Model`.
         ValueError: It has no partially trainable layers, or some that are
-            out of reach in a model of another kind.
+            out of reach in a model of another kind or in another layer.
 
     Example:
 
@@ -184,6 +216,7 @@ def merge(model):
     """
     validate_built(model)
     layers = named_layers(model)
+    _refuse_hidden(layers)
     partial = {
         id(layer): path for path, layer in layers.items() if isinstance(layer, PartiallyTrainable)
     }
@@ -207,6 +240,19 @@ def _unfreeze(model):
     # Setting what is set already would not reach the layers below.
     model.trainable = False
     model.trainable = True
+
+
+def validate_trainable(trainable):
+    """Refuse what is no list of names, such as a single one.
+
+    Args:
+        trainable: Names of layers.
+
+    Raises:
+        TypeError: Another thing.
+    """
+    if isinstance(trainable, str) or not isinstance(trainable, Iterable):
+        raise TypeError(f"Expected trainable as a list of layer names. Received: {trainable!r}.")
 
 
 def validate_built(model):

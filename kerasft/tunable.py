@@ -42,6 +42,7 @@ def find_tunable(name, layers, way_out=True):
         The path, and the class that makes the layer partially trainable.
 
     Raises:
+        TypeError: A list or another collection.
         ValueError: No such layer, several, or a layer of another kind; says
             why.
     """

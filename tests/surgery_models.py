@@ -93,6 +93,22 @@ def adapted_normalization():
     return keras.Sequential([keras.Input((6, 6, 3)), normalization, conv("a")])
 
 
+def adapted_preprocessing():
+    """Whose configuration tells what they adapted to, and not."""
+    bins = layers.Discretization(num_bins=4)
+    bins.adapt(np.linspace(-2, 2, 50))
+    lookup = layers.IntegerLookup()
+    lookup.adapt(np.arange(4).repeat(np.arange(1, 5)))
+    frequencies = layers.IntegerLookup(output_mode="tf_idf")
+    frequencies.adapt(np.array([[0], [0], [1]]))
+    image = keras.Input((6, 6, 3))
+    binned = bins(image)
+    embedded = layers.Embedding(5, 3)(lookup(binned))
+    tabled = layers.Dense(2)(frequencies(layers.Flatten()(binned)))
+    x = conv("a")(layers.Reshape((6, 6, 9))(embedded))
+    return keras.Model(image, layers.Concatenate()([layers.GlobalMaxPooling2D()(x), tabled]))
+
+
 def lambda_layers():
     scale = 255.0
     image = keras.Input((6, 6, 3))
@@ -108,6 +124,52 @@ def square(x):
 def relu(x):
     """Not the one that Keras finds by this name."""
     return -x
+
+
+class Compares(layers.Layer):
+    """Its attribute is a function, its argument and its configuration a word."""
+
+    def __init__(self, activation="relu", **arguments):
+        super().__init__(**arguments)
+        self.activation = keras.ops.relu if activation == "relu" else keras.ops.tanh
+
+    def call(self, inputs):
+        return self.activation(inputs)
+
+    def get_config(self):
+        word = "relu" if self.activation is keras.ops.relu else "tanh"
+        return {**super().get_config(), "activation": word}
+
+
+class Takes(layers.Layer):
+    """Its argument may be a function."""
+
+    def __init__(self, activation, **arguments):
+        super().__init__(**arguments)
+        self.activation = keras.activations.get(activation)
+
+    def call(self, inputs):
+        return self.activation(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}
+
+
+class Silent(layers.Layer):
+    """Has no get_config; Keras writes one, without what goes to Keras."""
+
+    def __init__(self, factor=2.0, **arguments):
+        super().__init__(**arguments)
+        self.factor = factor
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+
+def layers_of_the_user_with_functions():
+    stack = [conv("a"), Compares("relu"), Silent(3.0, name="silent"), Takes(lambda x: x * x)]
+    stack += [Takes(relu), Takes("tanh"), Compares("tanh")]
+    return keras.Sequential([keras.Input((6, 6, 3)), *stack])
 
 
 def functions_of_the_user():
@@ -262,8 +324,10 @@ MODELS = {
 # The configuration of these tells the size of the adapted batch, or functions by address.
 MODELS_WITHOUT_CONFIG = {
     adapted_normalization: {"a": [1]},
+    adapted_preprocessing: {"a": [1]},
     lambda_layers: {"a": [1]},
     functions_of_the_user: {"a": [1]},
+    layers_of_the_user_with_functions: {"a": [1]},
 }
 
 

@@ -74,6 +74,13 @@ def test_the_same_seed_gives_the_same_model(model, data):
     assert any(np.abs(a - c).max() > 1e-5 for a, c in zip(weights[0], weights[2], strict=True))
 
 
+def test_a_seed_of_numpy_is_that_of_python(model, data):
+    ours, theirs = (
+        _tune(model, *data, epochs=1, seed=seed).model.get_weights() for seed in (np.int64(3), 3)
+    )
+    assert [w.tobytes() for w in ours] == [w.tobytes() for w in theirs]
+
+
 def test_datasets_give_what_arrays_give(model, data):
     (images, labels), validation = data
 
@@ -191,6 +198,18 @@ def test_what_cannot_be_taken_for_data_or_a_name_is_refused(model, data):
         _tune(model, *data, monitor=None)
 
 
+@pytest.mark.parametrize("callbacks", [5, [5], [None], "early stopping"])
+def test_what_are_no_callbacks_is_refused(model, callbacks):
+    message = r"^Expected callbacks as a list of Keras callbacks\. Received: .*\.$"
+    with pytest.raises(TypeError, match=message):
+        _tune(model, None, None, callbacks=callbacks)
+
+
+def test_callbacks_are_taken_from_what_is_read_once(model, data):
+    tuned = _tune(model, *data, callbacks=iter([keras.callbacks.Callback()]), epochs=1)
+    assert tuned.cached_prefix == ()
+
+
 def test_a_monitor_that_nothing_logs_is_refused_before_training(model, data, monkeypatch):
     def fit(self, *args, **kwargs):
         raise AssertionError("training began")
@@ -199,7 +218,10 @@ def test_a_monitor_that_nothing_logs_is_refused_before_training(model, data, mon
     message = r"^Expected monitor as one of \['loss', .*'val_accuracy'\], .* Received: 'val_foo'\."
     with pytest.raises(ValueError, match=message):
         _tune(model, *data, monitor="val_foo")
-    for arguments in ({"monitor": "emd_conv1"}, {"monitor": "mine", "callbacks": [None]}):
+    for arguments in (
+        {"monitor": "emd_conv1"},
+        {"monitor": "mine", "callbacks": [keras.callbacks.Callback()]},
+    ):
         with pytest.raises(ValueError, match=r"^Expected monitor .* or as emd_<layer> with a Susc"):
             _tune(model, *data, **arguments)
     for monitor in ("loss", "accuracy", "val_loss", "val_accuracy"):
@@ -224,6 +246,19 @@ def test_the_selection_given_back_is_plain_whatever_was_given(model, data):
     tuned = _tune(model, *data, selection=given, epochs=1)
     assert list(tuned.selection.items()) == [("conv2", [0, 5]), ("conv1", [3])]
     assert {type(i) for filters in tuned.selection.values() for i in filters} == {int}
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_selection_names_what_was_partially_trainable_before_too(model, data, frozen):
+    once = kerasft.make_partially_trainable(model, {"conv2": [3, 1]})
+    once.get_layer("conv2").trainable = not frozen
+    tuned = _tune(once, *data, selection={"conv1": [5]}, epochs=1)
+    assert tuned.selection == {"conv1": [5]} | ({} if frozen else {"conv2": [1, 3]})
+    for layer in model.layers[:-1]:
+        pairs = zip(
+            layer.get_weights(), tuned.model.get_layer(layer.name).get_weights(), strict=True
+        )
+        assert any((a != b).any() for a, b in pairs) == (layer.name in tuned.selection)
 
 
 def test_a_training_that_diverged_is_not_handed_back(model, data):

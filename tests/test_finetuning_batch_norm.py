@@ -96,6 +96,14 @@ def test_trained_is_what_naming_them_in_trainable_gives(model, data):
         assert all((a != b).any() for a, b in zip(old, new, strict=True))
 
 
+@pytest.mark.parametrize("trainable", [None, "head"])
+@pytest.mark.parametrize("mode", ["frozen", "train"])
+def test_what_is_no_list_of_names_is_refused_whatever_is_trained(model, mode, trainable):
+    message = rf"^Expected trainable as a list of layer names\. Received: {trainable!r}\.$"
+    with pytest.raises(TypeError, match=message):
+        _tune(model, None, None, batch_norm=mode, trainable=trainable)
+
+
 @pytest.mark.parametrize("mode", ["recalibrate", "train"])
 def test_a_model_without_batch_normalization_is_refused(data, mode):
     model = kerasft.models.cifar10_cnn(SHAPE)
@@ -113,8 +121,11 @@ def test_batch_normalization_inside_layers_is_recalibrated_but_not_trained(data)
     mean = keras.ops.convert_to_numpy(found.model.get_layer("rows").layer.moving_mean)
     expected = kerasft.recalibrate_batch_norm(model, data[0][0]).get_layer("rows").layer.moving_mean
     np.testing.assert_allclose(mean, keras.ops.convert_to_numpy(expected), rtol=1e-5)
-    with pytest.raises(ValueError, match="batch_norm='train'"):
+    message = r"batch_norm='train'\. Received: .*, where it stands inside layers .* in trainable to"
+    with pytest.raises(ValueError, match=message):
         _tune(model, *data, batch_norm="train")
+    named = _tune(model, *data, trainable=["rows"], epochs=1)
+    assert (named.model.get_layer("rows").layer.moving_mean.numpy() != 0).all()
 
 
 @pytest.mark.parametrize("mode", ["freeze", None, True, ["train"]])

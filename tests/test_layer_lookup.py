@@ -1,5 +1,7 @@
 """Layers are found by path, or by bare name while that is unique."""
 
+import re
+
 import keras
 import pytest
 
@@ -82,6 +84,14 @@ def test_an_unknown_name_is_refused_with_the_convolutions(layers, name):
     for known in ("shared", "deep", "inner/edges", "innermost/edges"):
         assert repr(known) in str(caught.value)
     assert "head" not in str(caught.value)
+
+
+@pytest.mark.parametrize("find", [find_layer, find_convolution])
+@pytest.mark.parametrize("names", [["conv"], ("conv",), {"conv": [0]}])
+def test_a_list_is_no_name(layers, find, names):
+    message = rf"^Expected the name of a layer\. Received: {re.escape(repr(names))}\.$"
+    with pytest.raises(TypeError, match=message):
+        find(names, layers)
 
 
 @pytest.mark.parametrize(

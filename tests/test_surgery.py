@@ -264,3 +264,20 @@ def test_a_model_is_converted_again_after_the_merge():
     merged = kerasft.merge(kerasft.make_partially_trainable(model, {"a": [0]}))
     again = kerasft.make_partially_trainable(merged, {"b": [1]})
     assert weights(kerasft.merge(again)) == weights(model)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_layers_partially_trainable_before_train_on_unless_they_are_frozen(frozen):
+    once = kerasft.make_partially_trainable(make(sequential), {"a": [0]})
+    if frozen:
+        once.get_layer("a").trainable = False
+    twice = kerasft.make_partially_trainable(once, {"b": [1]})
+    trained = {
+        path
+        for path, layer in all_layers(twice)
+        if layer.trainable_weights and not isinstance(layer, keras.Model)
+    }
+    assert trained == ({"b"} if frozen else {"a", "b"})
+    named = kerasft.make_partially_trainable(once, {"b": [1]}, trainable=["a"])
+    assert len(named.trainable_weights) == 2 + 1
+    assert once.get_layer("a").trainable != frozen

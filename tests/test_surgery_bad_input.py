@@ -135,6 +135,7 @@ def test_a_layer_named_twice_is_refused():
         (["head", "conv"], ValueError, r"in selection or in trainable\. Received: 'conv' in both"),
         ("head", TypeError, r"trainable as a list of layer names\. Received: 'head'"),
         (None, TypeError, r"trainable as a list of layer names\. Received: None"),
+        ([["head"]], TypeError, r"^Expected the name of a layer\. Received: \['head'\]\.$"),
     ],
 )
 def test_names_in_trainable_that_do_not_fit_are_refused(model, trainable, error, message):
@@ -205,6 +206,24 @@ def test_partial_layers_inside_a_wired_model_cannot_be_merged():
     with pytest.raises(ValueError, match=r"Received: \['wired/wired_inner'\]") as caught:
         kerasft.merge(keras.Model(image, wired(image)))
     assert_is_one_clear_message(caught.value)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_partial_layers_inside_a_wrapper_are_refused(beside):
+    def partial(name):
+        return kerasft.PartiallyTrainableConv2D(3, 3, trainable_filters=[0], name=name)
+
+    stack = [layers.TimeDistributed(partial("inside"), name="wrapper"), layers.Reshape((8, 4, 3))]
+    stack += [layers.Conv2D(2, 1, name="plain"), *([partial("beside")] if beside else [])]
+    hidden = keras.Sequential([keras.Input((2, 6, 6, 3)), *stack])
+    message = (
+        r"^Expected PartiallyTrainableConv2D layers .* Received: 'inside' inside 'wrapper' "
+        r"of class TimeDistributed, .* to_conv\(\)"
+    )
+    for act in (kerasft.merge, lambda x: kerasft.make_partially_trainable(x, {"plain": [0]})):
+        with pytest.raises(ValueError, match=message) as caught:
+            act(hidden)
+        assert_is_one_clear_message(caught.value)
 
 
 def test_a_layer_that_cannot_be_copied_is_named():

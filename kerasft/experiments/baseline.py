@@ -11,6 +11,7 @@ from kerasft.backend import default_jit_compile
 from kerasft.files import locked, write_whole
 from kerasft.models import all_conv_net, cifar10_cnn
 from kerasft.progress import track
+from kerasft.seeding import seed_keras
 
 # Makers, called with the number of classes and the shape of an image.
 NETWORKS = {
@@ -96,7 +97,7 @@ def _train(baseline, store, path):
     if not all(checkpoint(epoch).exists() for epoch in {len(epochs), _best(epochs)}):
         # None yet, or someone removed the network to have it trained anew.
         epochs = []
-    keras.utils.set_random_seed(baseline.seed)
+    seed_keras(baseline.seed)
     if epochs:
         model = _resume(checkpoint(len(epochs)), log)
     else:
@@ -113,7 +114,7 @@ def _train(baseline, store, path):
         if epoch - _best(epochs) >= baseline.patience:
             break
         # By epoch, so that the order of images does not depend on a restart.
-        keras.utils.set_random_seed(baseline.seed * 100_000 + epoch)
+        seed_keras(baseline.seed * 100_000 + epoch)
         history = model.fit(
             *train, batch_size=baseline.batch_size, validation_data=validation, verbose=0
         )

@@ -11,6 +11,7 @@ from kerasft.backend import default_jit_compile
 from kerasft.evaluation import predict_classes
 from kerasft.experiments.baseline import NETWORKS
 from kerasft.finetuning import fine_tune
+from kerasft.seeding import seed_keras
 from kerasft.susceptibility import rank_filters
 
 # Distorted images that stop the training; the same for every run.
@@ -162,7 +163,7 @@ def _threshold(ranking, share):
 
 
 def _train_from_scratch(bench, train, validation, clock, seed):
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     model = NETWORKS[bench.network](bench.store.classes, bench.store.image_shape)
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=default_jit_compile())
     stopping = keras.callbacks.EarlyStopping(

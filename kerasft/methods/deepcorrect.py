@@ -26,6 +26,7 @@ from kerasft.methods.copies import copy_model, train_only
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, no_convolution, no_labels, no_pairs
 from kerasft.methods.training import train
+from kerasft.seeding import seed_keras
 
 FRACTION = 0.25
 
@@ -38,7 +39,7 @@ def _apply(problem, seed):
         id(layers[find_layer(name, layers)]): filters
         for name, filters in ranking.select(FRACTION).items()
     }
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     units = []
 
     def convert(layer):

@@ -12,6 +12,7 @@ from kerasft.methods.copies import copy_model, train_only
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import no_labels
 from kerasft.methods.training import train
+from kerasft.seeding import seed_keras
 
 
 def head_layers(model):
@@ -38,7 +39,7 @@ def head_layers(model):
 
 
 def _apply(problem, seed):
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     model = copy_model(problem.model)
     train_only(model, head_layers(model))
     return train(model, problem)

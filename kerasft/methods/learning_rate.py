@@ -1,11 +1,11 @@
 import dataclasses
 
-import keras
 import numpy as np
 
 from kerasft.backend import predict_without_slow_jit
+from kerasft.cross_entropy import cross_entropy
 from kerasft.evaluation import predict_classes
-from kerasft.methods.training import label_loss
+from kerasft.seeding import seed_keras
 
 
 def find_learning_rate(method, problem, seed, rates=(1e-4, 3e-4, 1e-3, 3e-3)):
@@ -47,7 +47,7 @@ def find_learning_rate(method, problem, seed, rates=(1e-4, 3e-4, 1e-3, 3e-3)):
     scores = {}
     for rate in rates:
         # For methods that do not seed themselves.
-        keras.utils.set_random_seed(seed)
+        seed_keras(seed)
         try:
             outcome = method.apply(dataclasses.replace(problem, learning_rate=rate), seed)
         except ValueError as error:
@@ -70,5 +70,6 @@ def _score(model, problem):
     if not np.isfinite(outputs).all():
         # Diverged.
         return np.inf, 1.0
-    loss = float(label_loss(model, problem)(labels, outputs))
+    # By these labels alone, since of those to train on there may be none.
+    loss = float(cross_entropy(model, images[:8], labels, "validation")(labels, outputs))
     return loss, float(np.mean(predict_classes(model, images) != labels))

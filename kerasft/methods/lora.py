@@ -17,12 +17,21 @@ from kerasft.methods.copies import copy_model, train_only
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, no_convolution, no_labels
 from kerasft.methods.training import train
+from kerasft.seeding import seed_keras
+from kerasft.surgery import refuse_out_of_reach
+from kerasft.tunable import find_tunable
 
 RANK = 4
 
+_KINDS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+
 
 def _apply(problem, seed):
-    keras.utils.set_random_seed(seed)
+    named = named_layers(problem.model)
+    for path in convolutions(problem):
+        find_tunable(path, named, way_out=False)
+    refuse_out_of_reach(_paths(problem), named)
+    seed_keras(seed)
     model = copy_model(problem.model)
     layers, paths = named_layers(model), _paths(problem)
     train_only(model, paths)
@@ -32,7 +41,11 @@ def _apply(problem, seed):
 
 
 def _paths(problem):
-    return [path for path, layer in convolutions(problem).items() if not layer.kernel_constraint]
+    return [
+        path
+        for path, layer in convolutions(problem).items()
+        if isinstance(layer, _KINDS) and not layer.kernel_constraint
+    ]
 
 
 def _merged(layer):
@@ -48,9 +61,9 @@ def _merged(layer):
     return conv
 
 
-def _constrained(problem):
+def _no_kernel(problem):
     if not _paths(problem):
-        return "Keras adds LoRA to no convolution with a kernel constraint, and all have one."
+        return "Keras adds LoRA to Conv layers without a kernel constraint, and there are none."
     return None
 
 
@@ -58,5 +71,5 @@ LORA = Method(
     name="lora",
     apply=_apply,
     needs_labels=True,
-    reason_against=first_reason(no_labels, no_convolution, _constrained),
+    reason_against=first_reason(no_labels, no_convolution, _no_kernel),
 )

@@ -32,6 +32,10 @@ class Problem:
             stopping.
         batch_size: Images in a step.
         learning_rate: Of Adam.
+
+    Raises:
+        ValueError: Labels of another shape: of a column NumPy would compare
+            each with every prediction.
     """
 
     model: keras.Model
@@ -47,3 +51,18 @@ class Problem:
     patience: int = 15
     batch_size: int = 64
     learning_rate: float = 1e-3
+
+    def __post_init__(self):
+        _, validation_labels = self.validation or (None, None)
+        _, other_labels = self.other_clean or (None, None)
+        for name, labels in (
+            ("labels", self.labels),
+            ("validation labels", validation_labels),
+            ("clean_labels", self.clean_labels),
+            ("labels of other_clean", other_labels),
+        ):
+            if labels is not None and np.ndim(labels) != 1:
+                raise ValueError(
+                    f"Expected {name} as integers of shape (images,). "
+                    f"Received: shape {np.shape(labels)}."
+                )

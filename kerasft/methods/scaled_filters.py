@@ -19,6 +19,7 @@ from kerasft.layers.live_config import live_config
 from kerasft.methods.copies import copy_model, train_only
 from kerasft.methods.exchange import Exchange, conv_like
 from kerasft.methods.training import train
+from kerasft.seeding import seed_keras
 from kerasft.surgery import refuse_restless
 from kerasft.training_checks import validate_weights
 from kerasft.tunable import find_tunable
@@ -54,7 +55,7 @@ def train_scaled_filters(model, problem, seed, selection):
         ValueError: A layer whose filters cannot be trained one by one, or whose weights
             change whatever is trained; a training that diverged to NaN.
     """
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     layers = named_layers(model)
     refuse_restless(layers, ())
     makers = {}

@@ -2,12 +2,13 @@
 
 import keras
 
-from kerasft.layers.live_config import live_config
+from kerasft.layers.live_config import make_anew
 from kerasft.methods.copies import copy_model
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import no_labels
 from kerasft.methods.training import train
 from kerasft.rebuild import is_wired_by_keras
+from kerasft.seeding import seed_keras
 
 
 def _anew(layer):
@@ -17,16 +18,19 @@ def _anew(layer):
     )
     if is_wired_by_keras(layer) or not learned:
         return None
-    config = {
+    return make_anew(layer, _drawn_anew)
+
+
+def _drawn_anew(config):
+    return {
         # An initializer draws the same numbers again; its clone draws others.
         key: value.clone() if isinstance(value, keras.initializers.Initializer) else value
-        for key, value in live_config(layer).items()
+        for key, value in config.items()
     }
-    return type(layer).from_config(config)
 
 
 def _apply(problem, seed):
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     return train(copy_model(copy_model(problem.model), _anew), problem)
 
 

@@ -7,8 +7,16 @@ import numpy as np
 
 from kerasft.backend import predict_without_slow_jit
 from kerasft.evaluation import predict_classes
+from kerasft.methods.problem import Problem
 from kerasft.methods.reasons import has_pairs
 from kerasft.methods.training import label_loss
+
+
+class _ProblemOfShares(Problem):
+    """A `Problem` whose labels, `(images, classes)`, only a loss looks at."""
+
+    def __post_init__(self):
+        """Take them."""
 
 
 def with_soft_labels(problem):
@@ -46,11 +54,11 @@ def with_one_hot_labels(problem, classes):
         A `Problem` with labels `(images, classes)`.
     """
     images, labels = problem.validation
-    return dataclasses.replace(
-        problem,
-        labels=keras.utils.to_categorical(problem.labels, classes),
-        validation=(images, keras.utils.to_categorical(labels, classes)),
-    )
+    one_hot = {
+        "labels": keras.utils.to_categorical(problem.labels, classes),
+        "validation": (images, keras.utils.to_categorical(labels, classes)),
+    }
+    return _ProblemOfShares(**{**vars(problem), **one_hot})
 
 
 def said_by_source(problem, images):

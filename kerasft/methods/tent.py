@@ -23,13 +23,14 @@ from kerasft.methods.method import Method
 from kerasft.methods.outcome import Outcome
 from kerasft.methods.reasons import first_reason, no_batch_norm
 from kerasft.methods.training import count_parameters
+from kerasft.seeding import seed_keras
 
 # Without labels nothing can tell when to stop, and many epochs end in one class.
 EPOCHS = 5
 
 
 def _apply(problem, seed):
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     model = copy_model(problem.model)
     train_only(model, batch_normalizations(model))
     targets = np.zeros((len(problem.distorted), 1), "int32")

@@ -11,6 +11,7 @@ from kerasft.methods.convolutions import convolutions
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, no_batch_norm, no_convolution, no_labels
 from kerasft.methods.training import train_filters
+from kerasft.tunable import find_tunable
 
 # As in the paper's large network. More than half of the layers would not be the first ones.
 _FIRST = 3
@@ -19,10 +20,11 @@ _FIRST = 3
 def _whole_layers(name, choose, recalibrate=False):
     def apply(problem, seed):
         layers = convolutions(problem)
+        chosen = [find_tunable(path, layers, way_out=False)[0] for path in choose(list(layers))]
         model = problem.model
         if recalibrate:
             model = recalibrate_batch_norm(model, problem.distorted)
-        selection = {path: range(layers[path].filters) for path in choose(list(layers))}
+        selection = {path: range(layers[path].filters) for path in chosen}
         return train_filters(model, problem, seed, selection)
 
     reasons = (no_labels, no_convolution, *([no_batch_norm] if recalibrate else []))

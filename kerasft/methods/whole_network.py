@@ -1,16 +1,15 @@
 """Every layer: batch normalizations in training mode, or with recalibrated statistics."""
 
-import keras
-
 from kerasft.batch_norm import all_batch_normalizations, recalibrate_batch_norm
 from kerasft.methods.copies import copy_model
 from kerasft.methods.method import Method
 from kerasft.methods.reasons import first_reason, no_batch_norm, no_labels
 from kerasft.methods.training import train
+from kerasft.seeding import seed_keras
 
 
 def _apply(problem, seed):
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     return train(copy_model(problem.model), problem)
 
 
@@ -20,7 +19,7 @@ WHOLE_NETWORK = Method(
 
 
 def _apply_recalibrated(problem, seed):
-    keras.utils.set_random_seed(seed)
+    seed_keras(seed)
     model = copy_model(recalibrate_batch_norm(problem.model, problem.distorted))
     # Trained ones would take other statistics again.
     for layer in all_batch_normalizations(model):

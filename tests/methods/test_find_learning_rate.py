@@ -117,3 +117,10 @@ def test_a_rate_with_which_something_is_learned_wins(problem):
 def test_a_rate_with_which_a_method_of_the_package_diverges_does_not_win(short):
     small, method = dataclasses.replace(short, layers=("conv1",)), METHODS["gradient"]
     assert find_learning_rate(method, small, 0, rates=(1e30, 1e-3)) == 1e-3
+
+
+def test_a_method_without_labels_is_scored_by_those_of_validation(short):
+    unlabelled = dataclasses.replace(short, labels=None, clean=None, clean_labels=None)
+    # The other one diverges.
+    rates = (1e8, 1e-3)
+    assert find_learning_rate(METHODS["tent"], unlabelled, 0, rates=rates) == 1e-3

@@ -125,6 +125,12 @@ def test_the_same_seed_gives_the_same_bytes(name, short):
     assert [w.tobytes() for w in first] == [w.tobytes() for w in second]
 
 
+@pytest.mark.parametrize("name", ["head", "sensitive filters"])
+def test_a_seed_of_numpy_is_that_of_python(name, short):
+    ours, theirs = (METHODS[name].apply(short, seed).model for seed in (np.int64(3), 3))
+    assert [w.tobytes() for w in ours.get_weights()] == [w.tobytes() for w in theirs.get_weights()]
+
+
 def test_another_seed_gives_another_model(short):
     first, second = (METHODS["head"].apply(short, seed).model.get_weights() for seed in (3, 4))
     assert (first[-1] != second[-1]).any()
@@ -251,6 +257,32 @@ def test_methods_say_why_they_do_not_suit_the_images(problem):
     assert not_usable_by_images(unlabelled_clean) == alone
 
 
+@pytest.fixture(scope="module")
+def tiny():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    stack = [layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm")]
+    stack += [layers.DepthwiseConv2D(3, name="depthwise"), layers.GlobalAveragePooling2D()]
+    return keras.Sequential([keras.Input((8, 8, 1)), *stack, layers.Dense(10, name="head")])
+
+
+# They look at no convolutions, or at all of them.
+WHATEVER_LAYERS = {"nothing", "batch norm", "tent", "head", "scratch"}
+WHATEVER_LAYERS |= {"whole network", "whole network recalibrated"}
+
+
+@pytest.mark.parametrize("layer", ["depthwise", "head"])
+@pytest.mark.parametrize("name", [name for name in CHANGES if name not in WHATEVER_LAYERS])
+def test_layers_that_have_no_filters_to_train_are_refused(name, layer, tiny, short):
+    few = dataclasses.replace(short, model=tiny, layers=(layer,))
+    reason = METHODS[name].reason_against(few)
+    if reason is None:
+        with pytest.raises(ValueError, match=rf"^Expected .* Received: '{layer}'"):
+            METHODS[name].apply(few, 0)
+    else:
+        assert reason.endswith(".")
+
+
 NESTED = ["head", "first layers", "lora", "deepcorrect", "scratch", "gradient"]
 
 
@@ -277,3 +309,20 @@ def test_nested_models_with_fused_activations_and_logits(name, short):
     assert outcome.trained_parameters == trained[name]
     assert outcome.model.output_shape == (None, 10)
     assert np.isfinite(outcome.model.predict(short.distorted, verbose=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (lambda x, y: {"labels": y}, "labels"),
+        (lambda x, y: {"validation": (x, y)}, "validation labels"),
+        (lambda x, y: {"clean_labels": y}, "clean_labels"),
+        (lambda x, y: {"other_clean": (x, y)}, "labels of other_clean"),
+    ],
+)
+def test_labels_in_a_column_are_refused(short, settings, name):
+    images, labels = short.validation
+    message = rf"^Expected {name} as integers of shape \(images,\)\. Received: shape \(128, 1\)\.$"
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(short, **settings(images, labels[:, None]))
+    dataclasses.replace(short, **settings(images, labels))

@@ -147,6 +147,42 @@ def test_lora_leaves_constrained_kernels_alone(problem):
     assert "constraint" in reason
 
 
+class Wired(keras.Model):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.inside = keras.layers.Conv2D(3, 3, name="inside")
+
+    def call(self, inputs):
+        return self.inside(inputs)
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+@pytest.mark.parametrize("name", ["lora", "all convolutions"])
+def test_convolutions_out_of_reach_are_refused_before_training(name, short, monkeypatch):
+    image = keras.Input((8, 8, 1))
+    x = Wired(name="wired")(keras.layers.Conv2D(4, 3, name="conv")(image))
+    x = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
+    monkeypatch.setattr(keras.Model, "fit", None)
+    model = dataclasses.replace(short, model=keras.Model(image, x))
+    message = r"Received: \['wired/inside'\], inside 'wired' of class Wired, .*wired in code"
+    with pytest.raises(ValueError, match=message):
+        METHODS[name].apply(model, 0)
+
+
+def test_lora_is_for_kinds_of_convolutions_that_it_can_be_merged_into(short):
+    layers = keras.layers
+    stack = [layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(10, name="head")]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *stack])
+    both = dataclasses.replace(short, model=model, layers=("conv", "head"))
+    with pytest.raises(ValueError, match=r"^Expected a Conv1D, .* Received: 'head', a Dense"):
+        METHODS["lora"].apply(both, 0)
+    alone = METHODS["lora"].apply(dataclasses.replace(both, layers=("conv",)), 0)
+    before, after = (m.get_layer("head").get_weights()[0] for m in (model, alone.model))
+    assert (before == after).all()
+
+
 def test_correction_units_change_a_quarter_of_the_maps(problem, outcome_of):
     corrected = outcome_of("deepcorrect").model
     for name, channels in (("conv1", 1), ("conv2", 8), ("conv3", 16)):
