@@ -13,9 +13,10 @@ from kerasft.frozen_prefix import cache_frozen_prefix
 from kerasft.label_checks import validate_labels
 from kerasft.labelled_set import read_labelled_set
 from kerasft.layer_lookup import find_layer, named_layers, short_name
+from kerasft.layer_names import layer_names
 from kerasft.layers import PartiallyTrainable
 from kerasft.seeding import seed_keras
-from kerasft.surgery import make_partially_trainable, merge, validate_trainable
+from kerasft.surgery import make_partially_trainable, merge
 from kerasft.training_checks import (
     validate_monitor,
     validate_ranges,
@@ -149,7 +150,7 @@ def fine_tune(
         given = "none" if ranking is None else "both"
         raise ValueError(f"Expected one of ranking and selection. Received: {given}.")
     validate_settings(epochs, patience, batch_size, seed)
-    validate_trainable(trainable)
+    trainable = layer_names(trainable, "trainable")
     callbacks = _list_callbacks(callbacks)
     validate_batch_norm(batch_norm, model)
     if ranking is not None:

@@ -3,17 +3,19 @@
 from collections.abc import Iterable
 
 
-def layer_names(layers):
-    """Names of layers as a tuple, or `None` for all.
+def layer_names(names, argument):
+    """Names of layers, checked to be several.
 
     Args:
-        layers: A sequence of names, or `None`.
+        names: An iterable of names.
+        argument: What a user gives them as, for the error.
+
+    Returns:
+        Tuple of the names.
 
     Raises:
-        TypeError: A single name, or no sequence.
+        TypeError: A single name, or nothing to iterate over.
     """
-    if layers is None:
-        return None
-    if isinstance(layers, str) or not isinstance(layers, Iterable):
-        raise TypeError(f"Expected a list of layer names. Received: {layers!r}.")
-    return tuple(layers)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise TypeError(f"Expected {argument} as a list of layer names. Received: {names!r}.")
+    return tuple(names)

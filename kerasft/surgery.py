@@ -1,10 +1,11 @@
 """Model surgery in both directions: make filters trainable one by one, and merge."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import keras
 
 from kerasft.layer_lookup import find_layer, named_layers
+from kerasft.layer_names import layer_names
 from kerasft.layers import PartiallyTrainable
 from kerasft.layers.filter_indices import validate_filters
 from kerasft.rebuild import is_wired_by_keras, rebuild
@@ -67,7 +68,7 @@ def make_partially_trainable(model, selection, *, trainable=()):
             "Expected selection as a mapping from layer names to filter indices. "
             f"Received: {type(selection).__name__}."
         )
-    validate_trainable(trainable)
+    trainable = layer_names(trainable, "trainable")
     layers = named_layers(model)
     _refuse_hidden(layers)
     filters_of = {}
@@ -240,19 +241,6 @@ def _unfreeze(model):
     # Setting what is set already would not reach the layers below.
     model.trainable = False
     model.trainable = True
-
-
-def validate_trainable(trainable):
-    """Refuse what is no list of names, such as a single one.
-
-    Args:
-        trainable: Names of layers.
-
-    Raises:
-        TypeError: Another thing.
-    """
-    if isinstance(trainable, str) or not isinstance(trainable, Iterable):
-        raise TypeError(f"Expected trainable as a list of layer names. Received: {trainable!r}.")
 
 
 def validate_built(model):

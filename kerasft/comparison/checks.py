@@ -159,6 +159,11 @@ def compared_images(model, distorted, distorted_test, validation, clean, clean_t
             raise ValueError(
                 f"Expected the names of distorted, {expected}, in {name}. Received: {received}."
             )
+    if several and len({str(name) for name in distorted}) < len(distorted):
+        raise ValueError(
+            "Expected distorted with names that differ as text. Received: "
+            f"{sorted(distorted, key=str)}."
+        )
     if several and not distorted:
         raise ValueError("Expected at least one set of distorted images. Received: none.")
     clean = _checked(model, clean, "clean", labels_needed=False)

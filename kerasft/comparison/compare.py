@@ -121,9 +121,9 @@ def compare(
     >>> list(result.left_out)
     ['batch norm']
     """
-    settings = Settings(
-        labels, bool(paired), layer_names(layers), epochs, patience, batch_size, learning_rate,
-    )  # fmt: skip
+    if layers is not None:
+        layers = layer_names(layers, "layers")
+    settings = Settings(labels, bool(paired), layers, epochs, patience, batch_size, learning_rate)
     check_settings(model, settings, seeds)
     chosen = chosen_methods(methods)
     compared = compared_images(

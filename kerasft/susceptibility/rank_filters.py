@@ -134,7 +134,8 @@ def convolution_chains(model, layers=None, after_activation=False):
                 f"Received: {model.name!r}."
             )
     else:
-        paths = list(dict.fromkeys(find_convolution(name, found) for name in layer_names(layers)))
+        names = layer_names(layers, "layers")
+        paths = list(dict.fromkeys(find_convolution(name, found) for name in names))
         if not paths:
             raise ValueError("Expected the name of at least one layer. Received: none.")
     wiring = Wiring(model)

@@ -214,6 +214,13 @@ LABELS = np.zeros(10, int)
             },
             r"names of distorted, \[1, 'a'\], in distorted_test. Received: \[1\]",
         ),
+        (
+            {
+                "distorted": {1: (_pixels(), LABELS), "1": (_pixels(), LABELS)},
+                "distorted_test": None,
+            },
+            r"names that differ as text. Received: \[1, '1'\]",
+        ),
         ({"distorted": {}, "distorted_test": {}}, "at least one set"),
         (
             {
