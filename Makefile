@@ -71,11 +71,7 @@ bench: $(VENV)/.installed
 
 # What they check before they time anything, and that they run; times mean nothing.
 bench-quick: $(VENV)/.installed
-	out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
-	printf '%s\n' $(BENCHMARKS) | xargs -P 2 -I NAME sh -c ' \
-		$(BIN)/python benchmarks/NAME.py --quick --out "$$0" >"$$0/NAME.log" 2>&1 && \
-		echo "NAME checked" || { cat "$$0/NAME.log"; exit 1; }' "$$out" && \
-	$(BIN)/python benchmarks/summary.py --results "$$out" --out "$$out" >"$$out/summary.log"
+	$(BIN)/python benchmarks/quick.py $(BENCHMARKS)
 
 # Every experiment of the paper at toy size, on the embedded digits.
 reproduce-quick: $(VENV)/.installed
