@@ -28,6 +28,7 @@ import joblib
 import keras
 import numpy as np
 import pandas as pd
+from comparison_tables import CELL, DISTORTIONS, FIRST, OURS, PAPERS, write_tables
 
 import kerasft
 from kerasft.datasets import list_image_folder, load_image_folder, stratified_split
@@ -36,21 +37,14 @@ from kerasft.files import write_whole
 from kerasft.methods import METHODS
 from kerasft.methods.convolutions import convolutions
 from kerasft.methods.sensitive_filters import tune_sensitive_filters
-from kerasft.statistics import mean_interval
 
-DISTORTIONS = ("awgn:15", "awgn:25", "blur:1", "blur:1.5", "jpeg")
 LABELS = (100, 500, 2000)
-OURS, CLEAN_KEPT, PAPERS = "sensitive filters", "sensitive filters, clean kept", "most"
-# From worst to best.
-VERDICTS = ("below", "open", "within", "best")
 # Noise on test images is of a seed that no others have.
 _SEED_OF = {"pool": 0, "validation": 500, "test": 1000}
 
-
-# The paper tunes the first layers of its larger network.
-FIRST = dataclasses.replace(
+FIRST_LAYERS = dataclasses.replace(
     METHODS[PAPERS],
-    name="most, first layers",
+    name=FIRST,
     apply=lambda problem, seed: METHODS[PAPERS].apply(
         dataclasses.replace(problem, layers=tuple(list(convolutions(problem))[:3])), seed
     ),
@@ -70,7 +64,7 @@ IDEAS = {
     )
 }
 
-OTHERS = {FIRST.name: FIRST, **IDEAS}
+OTHERS = {FIRST: FIRST_LAYERS, **IDEAS}
 
 
 def main():
@@ -185,154 +179,12 @@ def _write(args):
                     f"Expected runs of one {name} in {args.work} for {distortion}. Received: "
                     f"{', '.join(sorted(set(digests)))}; give another --work."
                 )
-    runs = typed(texts).sort_values(
-        ["labelled_images", "distortion", "method", "seed"], kind="stable"
-    )
+    order = typed(texts).sort_values([*reversed(CELL), "method", "seed"], kind="stable")
     path = args.results / f"comparison-{args.network}.csv"
-    tables = {
-        # As they were written, to the last digit.
-        ".csv": texts.loc[runs.index],
-        ".summary.csv": summarise(runs),
-        ".overview.csv": overview(summarise(runs)),
-        ".verdicts.csv": verdicts(runs),
-        ".kept.csv": kept(runs),
-    }
-    for suffix, table in tables.items():
-        content = table.to_csv(index=False, float_format="%.4f")
-        write_whole(path.with_suffix(suffix), content.encode())
+    # As they were written, to the last digit.
+    write_whole(path, texts.loc[order.index].to_csv(index=False).encode())
+    write_tables(path)
     print(f"Wrote {path}, its summary and verdicts", flush=True)
-
-
-def summarise(runs):
-    """Means and 95% intervals over the seeds, for each distortion, number of labels and method."""
-    rows = []
-    done = runs[runs["status"] == "done"]
-    for key, group in done.groupby(["distortion", "labelled_images", "method"], sort=False):
-        row = dict(zip(("distortion", "labelled_images", "method"), key, strict=True))
-        for name in ("distorted_accuracy", "clean_accuracy"):
-            values = mean_interval(group[name])
-            row |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
-        for name in ("trained_parameters", "layers_share", "added_parameters", "seconds"):
-            row[name] = group[name].mean()
-        rows.append(row | {"seeds": len(group)})
-    return pd.DataFrame(rows)
-
-
-def overview(summary):
-    """A row for each number of labels and method: accuracies in percent, best on average first."""
-    rows = []
-    for (labels, method), group in summary.groupby(["labelled_images", "method"], sort=False):
-        of = group.set_index("distortion")
-        means = {
-            kind: f"{of.loc[kind, 'distorted_accuracy']:.1%}" if kind in of.index else ""
-            for kind in DISTORTIONS
-        }
-        rows.append(
-            {
-                "labels": labels,
-                "method": method,
-                **means,
-                "distorted": group["distorted_accuracy"].mean() if all(means.values()) else np.nan,
-                "clean": f"{group['clean_accuracy'].mean():.1%}",
-                "share trained": f"{group['layers_share'].mean():.0%}",
-                "seeds": group["seeds"].min(),
-            }
-        )
-    table = pd.DataFrame(rows).sort_values(["labels", "distorted"], ascending=[True, False])
-    return table.assign(distorted=[f"{x:.1%}" if x == x else "" for x in table["distorted"]])
-
-
-def kept(runs):
-    """What the variant that keeps clean accuracy loses of it, and gains on distorted images.
-
-    A row for each distortion and number of labels; *lost* and *gained* are against the
-    source network, with the 95% interval of *lost* over the seeds.
-    """
-    rows = []
-    done = runs[runs["status"] == "done"]
-    for key, cell in done.groupby(["distortion", "labelled_images"], sort=False):
-        of = cell.pivot(index="seed", columns="method")
-        if not {CLEAN_KEPT, "nothing"} <= set(of["clean_accuracy"]):
-            continue
-        of = of.loc[of["clean_accuracy"][CLEAN_KEPT].notna()]
-        clean, distorted = of["clean_accuracy"], of["distorted_accuracy"]
-        lost = clean["nothing"] - clean[CLEAN_KEPT]
-        gained = distorted[CLEAN_KEPT] - distorted["nothing"]
-        lost_mean, lost_low, lost_high = mean_interval(lost)
-        rows.append(
-            {
-                **dict(zip(("distortion", "labelled_images"), key, strict=True)),
-                "clean": clean[CLEAN_KEPT].mean(),
-                "lost": lost_mean,
-                "lost_low": lost_low,
-                "lost_high": lost_high,
-                "distorted": distorted[CLEAN_KEPT].mean(),
-                "gained": gained.mean(),
-                "seeds": len(of),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def verdicts(runs):
-    """Our method beside the best of its rivals and beside the paper's, cell by cell.
-
-    A cell is a distortion and a number of labels. Ours and a rival are compared over the
-    seeds that both have. Ours is *best* where its mean is at least as high, *within* where
-    it is within the rival's 95% interval, else *below*; *open* where one seed alone gives
-    no interval. The best rival is the one beside which ours is judged worst, of those the
-    one furthest ahead. The paper's is `most` in all layers or in the first three, whichever
-    does better. `seeds` are those of ours and the best rival.
-    """
-    rows = []
-    done = runs[runs["status"] == "done"]
-    for key, cell in done.groupby(["distortion", "labelled_images"], sort=False):
-        accuracy = cell.pivot(index="seed", columns="method", values="distorted_accuracy")
-        if OURS not in accuracy or PAPERS not in accuracy:
-            continue
-        rivals = accuracy.drop(columns=[OURS, *IDEAS, CLEAN_KEPT], errors="ignore")
-        # Seed by seed: means over other seeds would not be those of the same draws.
-        over = rivals.rsub(accuracy[OURS], axis=0)
-        if over[PAPERS].count() == 0:
-            continue
-        judged = {name: _beside(accuracy[OURS], accuracy[name]) for name in _with_seeds(over)}
-        rival = min(judged, key=lambda name: (VERDICTS.index(judged[name][0]), over[name].mean()))
-        papers = over[_with_seeds(over.filter([PAPERS, FIRST.name]))].mean().idxmin()
-        verdict, ours, mean, low, seeds = judged[rival]
-        gain, gain_low, gain_high = mean_interval(over[papers].dropna())
-        rows.append(
-            {
-                **dict(zip(("distortion", "labelled_images"), key, strict=True)),
-                "ours": ours,
-                "best_rival": rival,
-                "rival": mean,
-                "rival_low": low,
-                "verdict": verdict,
-                "papers": papers,
-                "over_most": gain,
-                "over_most_low": gain_low,
-                "over_most_high": gain_high,
-                "seeds": seeds,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _with_seeds(over):
-    """The rivals that share two seeds with ours; one seed counts where none shares more."""
-    seeds = over.count()
-    return list(seeds.index[seeds >= min(2, seeds.max())])
-
-
-def _beside(ours, rival):
-    """The verdict; the means over the seeds that both have; the rival's low end; their number."""
-    both = ours.notna() & rival.notna()
-    ours, (mean, low, _) = ours[both].mean(), mean_interval(rival[both])
-    if np.isnan(low):
-        verdict = "open"
-    else:
-        verdict = "best" if ours >= mean else "within" if ours >= low else "below"
-    return verdict, ours, mean, low, int(both.sum())
 
 
 if __name__ == "__main__":

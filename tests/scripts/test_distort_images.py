@@ -1,17 +1,14 @@
 """scripts/distort_images.py on pictures as people have them."""
 
-import importlib.util
-import pathlib
 import sys
 
+import distort_images
 import numpy as np
 import pytest
 from PIL import Image
 
 from kerasft.datasets import load_image_folder
 from kerasft.distortions import gaussian_blur
-
-SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "distort_images.py"
 
 
 @pytest.fixture
@@ -27,14 +24,10 @@ def photos(tmp_path):
 
 @pytest.fixture
 def distort(monkeypatch, photos):
-    spec = importlib.util.spec_from_file_location("distort_images", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
     def call(out, *options, data=photos):
         arguments = ["--data", data, "--out", out, "--distortion", "blur:1", *options]
         monkeypatch.setattr(sys, "argv", ["distort_images.py", *map(str, arguments)])
-        module.main()
+        distort_images.main()
 
     return call
 

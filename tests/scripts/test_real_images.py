@@ -1,6 +1,5 @@
 """scripts/real_images.py goes on with the runs of its network and images, and with no others."""
 
-import importlib.util
 import pathlib
 import sys
 
@@ -8,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import real_images
 
 from kerasft.datasets import save_image_folder
 
@@ -17,10 +17,6 @@ RESULTS = "images,class,count,before,after\ndistorted,,9,0.1,0.3\nclean,,9,0.9,0
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     """The script called with options; its one run leaves results and trains nothing."""
-    path = pathlib.Path(__file__).parents[1] / "scripts" / "real_images.py"
-    spec = importlib.util.spec_from_file_location("real_images", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     work_folders = []
 
     def one_run(args):
@@ -34,14 +30,14 @@ def script(tmp_path, monkeypatch):
         (out / "results.csv").write_text(RESULTS)
         (out / "history.csv").write_text("epoch\n0\n1\n")
 
-    monkeypatch.setattr(module, "_photographs", one_run)
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(real_images, "_photographs", one_run)
+    monkeypatch.setattr(real_images.subprocess, "run", run)
 
     def call(**options):
         options = {"work": tmp_path / "work", "results": tmp_path / "results", **options}
         arguments = [f"--{name}={value}" for name, value in options.items()]
         monkeypatch.setattr(sys, "argv", ["real_images.py", "photographs", *arguments])
-        module.main()
+        real_images.main()
         return work_folders[-1]
 
     return call

@@ -1,29 +1,22 @@
 """scripts/same_pictures.py tells versions of one picture from other pictures."""
 
-import importlib.util
-import pathlib
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import same_pictures
 
 from kerasft.datasets import save_image_folder
-
-SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "same_pictures.py"
 
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    spec = importlib.util.spec_from_file_location("same_pictures", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
     def call(*options):
         arguments = ["--data", tmp_path / "a", "--others", tmp_path / "b"]
         arguments += ["--out", tmp_path / "out.csv", *options]
         monkeypatch.setattr(sys, "argv", ["same_pictures.py", *map(str, arguments)])
-        module.main()
+        same_pictures.main()
         return pd.read_csv(tmp_path / "out.csv")
 
     return call
