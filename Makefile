@@ -77,10 +77,12 @@ bench-quick: $(VENV)/.installed
 reproduce-quick: $(VENV)/.installed
 	$(BIN)/python scripts/reproduce_quick.py
 
-# Every summary, figure and text of the experiments and the comparison anew, from the runs in docs/results.
+# Every summary, figure and text of the documentation anew, from the runs in docs/results.
 results: $(VENV)/.installed
 	$(BIN)/kerasft reproduce report
 	$(BIN)/python scripts/comparison_tables.py
+	$(BIN)/python scripts/real_images.py summaries
+	$(BIN)/python benchmarks/summary.py
 	$(BIN)/python scripts/readme_results.py
 
 clean:

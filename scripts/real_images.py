@@ -3,6 +3,7 @@
     python scripts/real_images.py photographs --data cifar10 --model baseline.keras
     python scripts/real_images.py resnet8 --data cifar10 --model mlperf-tiny-resnet8.h5 \\
         --lossless cifar10-lossless-4000.npz
+    python scripts/real_images.py summaries
 
 `photographs`: the CIFAR-10 image files (`cifar10/train/<class>/*.jpg`,
 `cifar10/test/<class>/*.jpg`) under noise of σ = 15, with the network of
@@ -14,6 +15,8 @@ the training; once more with the 500 alone, a fifth of them held out.
 saved it. 500 images are trained on, 500 stop the training, 3,000 test; their
 JPEG files and noise of σ = 15 are the distortions. These 4,000 lossless images
 were in the network's own training set, so its clean accuracy is too high here.
+
+`summaries`: those of both anew, from the runs that are there.
 
 Folders of distorted images and all outputs go to --work. A run whose row is in
 the results file is not repeated, so a stopped script goes on where it stopped.
@@ -49,14 +52,20 @@ _SIGMA = 15
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("case", choices=("photographs", "resnet8"))
-    parser.add_argument("--data", required=True, type=pathlib.Path, help="CIFAR-10 image files")
-    parser.add_argument("--model", required=True, type=pathlib.Path)
+    parser.add_argument("case", choices=("photographs", "resnet8", "summaries"))
+    parser.add_argument("--data", type=pathlib.Path, help="CIFAR-10 image files")
+    parser.add_argument("--model", type=pathlib.Path)
     parser.add_argument("--lossless", type=pathlib.Path, help="the .npz of lossless images")
     parser.add_argument("--work", default="work", type=pathlib.Path)
     parser.add_argument("--results", default="docs/results", type=pathlib.Path)
     parser.add_argument("--seeds", default=3, type=int)
     args = parser.parse_args()
+    if args.case == "summaries":
+        for case in ("photographs", "resnet8"):
+            _summarise(ResultsFile(args.results / f"{case}.csv"))
+        return
+    if args.data is None or args.model is None:
+        parser.error(f"{args.case} needs --data and --model")
     if args.case == "resnet8" and args.lossless is None:
         parser.error("resnet8 needs --lossless cifar10-lossless-4000.npz")
     tested = args.data / "test" if args.case == "photographs" else args.lossless

@@ -1,6 +1,7 @@
 """scripts/real_images.py goes on with the runs of its network and images, and with no others."""
 
 import pathlib
+import shutil
 import sys
 
 import keras
@@ -95,3 +96,14 @@ def test_rows_that_do_not_say_of_what_they_are_are_refused(script, data, tmp_pat
     with pytest.raises(ValueError, match="Received: rows that do not say theirs"):
         script(data=data, model=make_model(tmp_path / "model.keras", 1.0))
     assert file.read_text() == "case,which,seed\n500 images,most,0\n"
+
+
+def test_the_summaries_of_the_documentation_are_those_of_its_runs(tmp_path, monkeypatch):
+    results = pathlib.Path(__file__).parents[2] / "docs" / "results"
+    for case in ("photographs", "resnet8"):
+        shutil.copy(results / f"{case}.csv", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["real_images.py", "summaries", f"--results={tmp_path}"])
+    real_images.main()
+    for case in ("photographs", "resnet8"):
+        name = f"{case}.summary.csv"
+        assert (tmp_path / name).read_bytes() == (results / name).read_bytes()
