@@ -33,10 +33,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--results", default=RESULTS, type=pathlib.Path)
     args = parser.parse_args()
-    for network in ("resnet8", "cifar10_cnn"):
-        write_tables(args.results / f"comparison-{network}.csv")
+    files = {name: args.results / f"comparison-{name}.csv" for name in ("resnet8", "cifar10_cnn")}
+    for path in files.values():
+        write_tables(path)
+    runs = {network: _runs(path) for network, path in files.items()}
+    _write(parts(runs), args.results / "comparison-parts.csv")
     # All of them are of this network.
-    source = _runs(args.results / "comparison-resnet8.csv")
+    source = runs["resnet8"]
     ideas = {
         path.stem.removeprefix("idea-clean-kept-"): _runs(path)
         for path in sorted(args.results.glob("idea-clean-kept-*.csv"))
@@ -122,6 +125,21 @@ def _beside_ours(runs, method):
         return ""
     points, low, high = (100 * value for value in mean_interval(both))
     return f"{points:+.1f}" if np.isnan(low) else f"{points:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def parts(runs):
+    """*Beside ours* of ours without one of its steps or with another size.
+
+    Args:
+        runs: Dictionary from a network's name to its runs.
+
+    A row for each idea and number of labels, and a column for each network.
+    """
+    tables = {}
+    for network, all_runs in runs.items():
+        table = overview(all_runs).set_index(["labels", "method"])["beside ours"]
+        tables[network] = table[table.index.get_level_values("method").str.startswith(IDEA)]
+    return pd.DataFrame(tables).fillna("").sort_index().reset_index()
 
 
 def kept(runs):

@@ -4,10 +4,15 @@ import inspect
 import types
 
 import compare_methods
+import keras
+import numpy as np
 import pandas as pd
 import pytest
 from comparison_runs import make_runs
 
+import kerasft
+from kerasft.criteria import RankingData, rank_filters_by
+from kerasft.methods import Problem
 from kerasft.methods.sensitive_filters import tune_sensitive_filters
 
 
@@ -20,14 +25,59 @@ def test_every_idea_is_ours_but_for_its_changes():
         "ours, filters alone": {"scaled": False, "soft_labels": False, "interpolated": False},
     }
     known = inspect.signature(tune_sensitive_filters).parameters
-    assert set(compare_methods.IDEAS) == set(changes)
-    for name, method in compare_methods.IDEAS.items():
+    others = {"ours, a quarter of each layer", "ours, the paper's filters"}
+    assert set(compare_methods.IDEAS) == set(changes) | others
+    for name in changes:
+        method = compare_methods.IDEAS[name]
         assert method.name == name
         assert method.needs_labels
         assert method.apply.func is tune_sensitive_filters
         assert method.apply.keywords == changes[name]
         # What is not given has another value.
         assert all(known[key].default != value for key, value in changes[name].items())
+
+
+@pytest.mark.parametrize(
+    ("idea", "criterion"),
+    [("ours, a quarter of each layer", "gradient"), ("ours, the paper's filters", "emd_borda")],
+)
+def test_a_quarter_of_each_layer_is_trained_and_no_more(idea, criterion):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(8, 3, name="conv1"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Conv2D(8, 3, activation="relu", name="conv2"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax", name="head"),
+        ]
+    )
+    images, labels = (part[:64] for part in kerasft.datasets.digits())
+    distorted = 0.5 * images.astype("float32") + 60
+    problem = Problem(
+        model=model,
+        distorted=distorted,
+        labels=labels,
+        validation=(distorted, labels),
+        clean=images.astype("float32"),
+        paired=True,
+        epochs=8,
+        learning_rate=0.01,
+    )
+    outcome = compare_methods.IDEAS[idea].apply(problem, 0)
+    recalibrated = kerasft.recalibrate_batch_norm(model, distorted)
+    data = RankingData(clean=problem.clean, distorted=distorted, labels=labels)
+    ranking = rank_filters_by(criterion, recalibrated, data, layers=["conv1", "conv2"])
+    for layer in recalibrated.layers:
+        for before, after in zip(
+            layer.get_weights(), outcome.model.get_layer(layer.name).get_weights(), strict=True
+        ):
+            changed = np.flatnonzero(
+                np.any((before != after).reshape(-1, before.shape[-1]), axis=0)
+            )
+            expected = ranking.select(0.25)[layer.name] if layer.name in ranking else []
+            assert changed.tolist() == sorted(expected)
 
 
 def test_runs_done_elsewhere_are_where_others_are_added(tmp_path):

@@ -16,6 +16,7 @@ from comparison_tables import (
     kept_before,
     main,
     overview,
+    parts,
     summarise,
     verdicts,
 )
@@ -133,6 +134,19 @@ def test_how_far_a_method_is_from_ours_seed_by_seed():
     assert table[["b", "c", OURS]].tolist() == ["-10.0", "", ""]
 
 
+def test_the_parts_of_ours_on_both_networks():
+    first, second = (
+        make_runs({OURS: [0.5], "a": [0.5], "ours, half": [value]}, DISTORTIONS)
+        for value in (0.6, 0.3)
+    )
+    more = make_runs({OURS: [0.5], "ours, half": [0.4]}, DISTORTIONS, labels=100)
+    table = parts({"one": first, "two": pd.concat([second, more])})
+    assert table.to_dict("records") == [
+        {"labels": 100, "method": "ours, half", "one": "", "two": "-10.0"},
+        {"labels": 500, "method": "ours, half", "one": "+10.0", "two": "-20.0"},
+    ]
+
+
 def test_what_ideas_before_the_variant_lost_and_gained():
     runs = make_runs({"nothing": [0.4], CLEAN_KEPT: [0.9]}, ("jpeg", "blur:1"))
     source = runs.assign(model_sha256="a")
@@ -146,12 +160,14 @@ def test_what_ideas_before_the_variant_lost_and_gained():
 
 
 def test_the_tables_of_the_documentation_are_those_of_its_runs(tmp_path, monkeypatch):
-    for path in [*RESULTS.glob("idea-*.csv"), *RESULTS.glob("comparison-*.csv")]:
-        if len(path.suffixes) == 1:
-            shutil.copy(path, tmp_path)
+    for path in [
+        *(RESULTS / f"comparison-{network}.csv" for network in ("resnet8", "cifar10_cnn")),
+        *RESULTS.glob("idea-*.csv"),
+    ]:
+        shutil.copy(path, tmp_path)
     monkeypatch.setattr("sys.argv", ["comparison_tables.py", "--results", str(tmp_path)])
     main()
     written = {path.name for path in tmp_path.iterdir()}
     for name in written:
         assert (tmp_path / name).read_bytes() == (RESULTS / name).read_bytes(), name
-    assert len(written) == 2 * 5 + 3 + 1
+    assert len(written) == 2 * 5 + 3 + 2
