@@ -138,7 +138,8 @@ def parts(runs):
     tables = {}
     for network, all_runs in runs.items():
         table = overview(all_runs).set_index(["labels", "method"])["beside ours"]
-        tables[network] = table[table.index.get_level_values("method").str.startswith(IDEA)]
+        idea = table.index.get_level_values("method").str.startswith(IDEA)
+        tables[network] = table[idea & (table != "")]
     return pd.DataFrame(tables).fillna("").sort_index().reset_index()
 
 

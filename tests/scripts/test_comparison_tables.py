@@ -140,7 +140,8 @@ def test_the_parts_of_ours_on_both_networks():
         for value in (0.6, 0.3)
     )
     more = make_runs({OURS: [0.5], "ours, half": [0.4]}, DISTORTIONS, labels=100)
-    table = parts({"one": first, "two": pd.concat([second, more])})
+    begun = make_runs({"ours, begun": [0.4]})
+    table = parts({"one": first, "two": pd.concat([second, more, begun])})
     assert table.to_dict("records") == [
         {"labels": 100, "method": "ours, half", "one": "", "two": "-10.0"},
         {"labels": 500, "method": "ours, half", "one": "+10.0", "two": "-20.0"},
