@@ -3,8 +3,9 @@
     python scripts/comparison_tables.py
 
 Of each comparison-NETWORK.csv, which compare_methods.py writes: a summary, an overview,
-verdicts, and what the variant loses that keeps clean accuracy. Of idea-clean-kept-*.csv,
-runs of what was tried before that variant: one table of all.
+verdicts, and what the variant loses that keeps clean accuracy. Of both together: what each
+part of our method is worth. Of idea-clean-kept-*.csv, runs of what was tried before that
+variant: one table of all.
 """
 
 import argparse
