@@ -11,7 +11,7 @@ from kerasft.files import write_whole
 _TEXTS = frozenset(
     ("run", "images_sha256", "model_sha256", "network", "layer", "layers", "pixels")
     + ("distortion", "tested_on", "method", "rule", "features", "metric", "status")
-    + ("date", "kerasft", "keras", "backend")
+    + ("date", "kerasft", "keras", "backend", "device")
 )
 
 

@@ -24,7 +24,7 @@ from kerasft.files import locked
 
 NUMBERS = [{"number": number, "word": 'a, "b"\n c'} for number in range(6)]
 SETTINGS = {"network": "small", "model_sha256": "0123456789012345"}
-PROVENANCE = ["date", "kerasft", "keras", "backend"]
+PROVENANCE = ["date", "kerasft", "keras", "backend", "device"]
 
 
 def _run(function, path, configurations=NUMBERS, settings=SETTINGS):
@@ -247,7 +247,7 @@ def undamaged(tmp_path_factory):
     ("damage", "message"),
     [
         (lambda text: text[:-4], "cut off; remove all rows of run '[0-9a-f]{12}'"),
-        (lambda text: text.rpartition(",")[0] + "\n", r"Expected 10 fields .* 9 in line 7"),
+        (lambda text: text.rpartition(",")[0] + "\n", r"Expected 11 fields .* 10 in line 7"),
         (
             lambda text: text.replace("0123456789012345", "f" * 16),
             "model_sha256 = 0123456789012345",

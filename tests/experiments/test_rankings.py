@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 import kerasft
-from kerasft.experiments import Bench, ImageStore, rankings, run_grid
+from kerasft.experiments import Bench, ImageStore, provenance, rankings, run_grid
 from kerasft.experiments.distortion_order import in_order
 
 DISTORTIONS = ("blur:1", "awgn:15")
@@ -151,7 +151,7 @@ def test_rows_pass_through_the_file_of_a_grid(bench, tmp_path):
     direct = _all_rows(bench, grid)
     # Pandas does not read the last digits of small floats.
     pd.testing.assert_frame_equal(table[list(direct)], direct, rtol=1e-9, atol=0)
-    reserved = {*grid[0], *bench.settings(), "date", "kerasft", "keras", "backend", "run"}
+    reserved = {*grid[0], *bench.settings(), *provenance(), "run"}
     assert not reserved & set(rankings.run(bench, grid[0])[0])
     ours, theirs = (rankings.added_rankings(part)["awgn:15"] for part in (table, direct))
     for name in LAYERS:

@@ -1,5 +1,7 @@
 """Matches between rankings against a count by hand."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,3 +77,11 @@ def test_provenance_names_what_ran():
 
     assert provenance()["keras"] == keras.__version__
     assert provenance()["date"].count("-") == 2
+    assert provenance()["device"] == "cpu"
+
+
+def test_provenance_tells_seconds_of_an_accelerator_from_those_of_a_cpu(monkeypatch):
+    # Its module has the name of the function.
+    module = sys.modules["kerasft.experiments.provenance"]
+    monkeypatch.setattr(module, "has_accelerator", lambda: True)
+    assert provenance()["device"] == "accelerator"
