@@ -190,13 +190,15 @@ def _disparity(rows):
     base = before.reindex(pd.MultiIndex.from_frame(tuned[["distortion", "layer"]])).to_numpy()
     falls = tuned["disparity_high"].to_numpy() < base
     rises = tuned["disparity_low"].to_numpy() >= base
-    text = "; ".join(
-        f"{row.layer} `{row.method}` {row.disparity / start - 1:+.0%} "
-        f"({row.disparity_low / start - 1:+.0%} to {row.disparity_high / start - 1:+.0%})"
-        for row, start in zip(tuned.itertuples(), base, strict=True)
-    )
+    texts = {}
+    for row, start in zip(tuned.itertuples(), base, strict=True):
+        texts.setdefault(f"{row.distortion}, {row.size:,} images", []).append(
+            f"{row.layer} `{row.method}` {row.disparity / start - 1:+.0%} "
+            f"({row.disparity_low / start - 1:+.0%} to {row.disparity_high / start - 1:+.0%})"
+        )
+    text = "; ".join(f"{cell}: {', '.join(parts)}" for cell, parts in texts.items())
     less = (lower["difference_high"] < 0).sum(), (lower["difference_low"] > 0).sum()
-    text += f"; `most` surely below `all` in {less[0]} of {len(lower)} layers, above in {less[1]}"
+    text += f"; `most` surely below `all` in {less[0]} of {len(lower)} cases, above in {less[1]}"
     holds = falls.all() and less[0] == len(lower)
     return text, _verdict(holds, falls.mean() > 0.5, rises.any() or less[1] > 0)
 

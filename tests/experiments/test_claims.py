@@ -85,7 +85,11 @@ def test_claims_about_levels_and_sizes_look_at_these_alone(tmp_path):
 def test_a_claim_about_levels_that_were_not_all_run_is_open(tmp_path):
     rows = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * (0.02 + _noise(s)))
     rows = rows[rows["distortion"] != "awgn:25"]
-    assert _verdict(tmp_path, rows, LEAST) == ("cannot be judged", "too few runs")
+    verdict, ours = _verdict(tmp_path, rows, LEAST)
+    assert verdict == "cannot be judged"
+    # What was run is shown all the same.
+    assert ours.startswith("+2.1 (+1.9 to +2.3) points in the mean of 10 cells")
+    assert ours.endswith("; too few runs under awgn:25")
     assert _verdict(tmp_path, rows, "at high levels")[0] == "cannot be judged"
 
 
@@ -286,6 +290,13 @@ def test_disparity_falls_and_more_for_most(tmp_path):
     assert _verdict(tmp_path, rows(90.0, 80.0), claim, "figure6")[0] == "holds partly"
     assert _verdict(tmp_path, rows(120.0, 110.0), claim, "figure6")[0] == "does not hold"
     assert _verdict(tmp_path, rows(110.0, 120.0), claim, "figure6")[0] == "does not hold"
+    larger = rows(70.0, 60.0).query("method != 'none'").assign(size=5000)
+    both = pd.concat([rows(80.0, 90.0), larger])
+    verdict, ours = _verdict(tmp_path, both, claim, "figure6")
+    assert verdict == "holds partly"
+    sizes = [part.partition(": ")[0] for part in ours.split("; ")[:2]]
+    assert sizes == ["awgn:15, 500 images", "awgn:15, 5,000 images"]
+    assert ours.endswith("in 1 of 2 cases, above in 1")
 
 
 def test_runs_of_two_networks_are_not_judged_together(tmp_path):

@@ -81,7 +81,11 @@ def test_every_distortion_needs_a_finished_cell():
     other = _rows([(0.03,)]).assign(distortion="awgn:15")
     assert judge_difference(rows, distortions=["blur:1"])[1] == HOLDS
     both = pd.concat([rows, other])
-    assert judge_difference(both, distortions=["blur:1", "awgn:15"]) == ("too few runs", OPEN)
+    text, verdict = judge_difference(both, distortions=["blur:1", "awgn:15", "blur:1.5"])
+    assert verdict == OPEN
+    assert text.startswith("+3.1 ")
+    assert text.endswith("; too few runs under awgn:15, blur:1.5")
+    assert judge_difference(both, distortions=["awgn:15"])[1] == OPEN
 
 
 def test_the_order_of_rows_does_not_matter():
