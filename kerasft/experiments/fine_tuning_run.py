@@ -212,6 +212,8 @@ class _EpochClock(keras.callbacks.Callback):
         self._epoch_start = time.perf_counter()
 
     def on_test_begin(self, logs=None):
+        # Some backends return from a step before it is computed; its result waits for it.
+        keras.ops.convert_to_numpy(self.model.trainable_variables[0])
         self._trained = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):

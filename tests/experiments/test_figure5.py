@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import types
 
 import keras
 import numpy as np
@@ -306,6 +307,25 @@ def test_the_time_of_a_step_is_that_of_the_epochs_after_the_first():
     assert clock.seconds_per_step == 2.0 / 4
     assert clock.best == 2
     assert clock.seconds_to_best == 13.0
+
+
+def test_the_time_of_a_step_ends_when_its_result_is_there(monkeypatch):
+    now = [0.0]
+
+    def wait(variable):
+        assert variable == "last updated"
+        now[0] += 5.0
+
+    monkeypatch.setattr(fine_tuning_run.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(keras.ops, "convert_to_numpy", wait)
+    clock = fine_tuning_run._EpochClock(steps=3)
+    clock.set_model(types.SimpleNamespace(trainable_variables=["last updated"]))
+    clock.on_train_begin()
+    clock.on_epoch_begin(0)
+    now[0] += 1.0
+    clock.on_test_begin()
+    clock.on_epoch_end(0, {"val_loss": 0.5})
+    assert clock.seconds_per_step == 6.0 / 3
 
 
 def test_the_grid_does_small_sets_first_and_all_methods_of_a_draw_together():
