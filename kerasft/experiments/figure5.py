@@ -3,7 +3,7 @@
 import pandas as pd
 
 from kerasft.experiments.curves import draw_curve
-from kerasft.experiments.distortion_order import by_kind
+from kerasft.experiments.distortion_order import by_kind, in_order
 from kerasft.experiments.fine_tuning_run import accuracies, train_run
 from kerasft.experiments.summary import mean_intervals, with_interval
 
@@ -98,10 +98,16 @@ def summarise(rows):
         rows: What the grid gave.
 
     Returns:
-        `pandas.DataFrame`, a row for each distortion, size and method.
+        `pandas.DataFrame`, a row for each distortion, size and method; in the
+        order of the figure, whatever was run first.
     """
     # Networks before fine-tuning, which come first, have no costs.
-    return mean_intervals(rows.reindex(columns=[*KEYS, *VALUES]), KEYS, VALUES)
+    rows = rows.reindex(columns=[*KEYS, *VALUES])
+    places = {name: place for place, name in enumerate(in_order(set(rows["distortion"])))}
+    rows = rows.sort_values("size", kind="stable").sort_values(
+        "distortion", kind="stable", key=lambda names: names.map(places)
+    )
+    return mean_intervals(rows, KEYS, VALUES)
 
 
 def paired(rows, first, second, value="distorted_accuracy"):

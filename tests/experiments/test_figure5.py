@@ -397,19 +397,20 @@ HALF = 4.30265 * 0.1 / math.sqrt(3)
 
 
 def test_the_summary_has_means_and_intervals_by_hand():
-    summary = figure5.summarise(ROWS)
+    # Large sets that were run first do not come first.
+    summary = figure5.summarise(ROWS.sort_values("size", ascending=False, kind="stable"))
     assert list(zip(summary["distortion"], summary["size"], summary["method"], strict=True)) == [
         ("blur:1", 0, "none"),
-        ("awgn:15", 0, "none"),
         ("blur:1", 100, "most"),
         ("blur:1", 100, "least"),
         ("blur:1", 1000, "most"),
         ("blur:1", 1000, "least"),
+        ("awgn:15", 0, "none"),
         ("awgn:15", 100, "random"),
         ("awgn:15", 100, "most"),
     ]
-    assert summary["seeds"].tolist() == [1, 1, 3, 3, 1, 1, 1, 2]
-    most = summary.iloc[2]
+    assert summary["seeds"].tolist() == [1, 3, 3, 1, 1, 1, 1, 2]
+    most = summary.iloc[1]
     assert most["distorted_accuracy"] == pytest.approx(0.6)
     assert most["distorted_accuracy_low"] == pytest.approx(0.6 - HALF, abs=1e-5)
     assert most["distorted_accuracy_high"] == pytest.approx(0.6 + HALF, abs=1e-5)
@@ -418,7 +419,7 @@ def test_the_summary_has_means_and_intervals_by_hand():
     assert most["seconds_to_best"] == 8
     assert most["seconds_per_step"] == 0.25
     assert most["trained_parameters"] == most["trained_parameters_high"] == 80
-    single = summary.iloc[4]
+    single = summary.iloc[3]
     assert single["distorted_accuracy"] == 0.75
     assert single[["distorted_accuracy_low", "distorted_accuracy_high"]].isna().all()
     before = summary.iloc[0]
