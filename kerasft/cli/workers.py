@@ -11,8 +11,8 @@ def workers(jobs, scheduler=None):
 
     Args:
         jobs: Number of processes, or `None`: one for each core. On an
-            accelerator, whose memory one process takes as a whole, a single
-            one.
+            accelerator, whose memory may not hold the runs of so many, a
+            single one.
         scheduler: Address of a Dask scheduler, or `None`.
 
     Raises:
