@@ -21,6 +21,7 @@ from kerasft.report import LeaderboardPage
 
 _QUICK_EPOCHS = 8
 _QUICK_LABELS = 100
+_FILES = ("comparison.csv", "leaderboard.csv", "report.html")
 _BEST = "best.keras"
 _EARLIER = "best.earlier"
 _FOLDERS = ("--clean", "--distorted", "--validation", "--test", "--clean-test")
@@ -60,7 +61,11 @@ def run(
     _check_sources(model, given)
     out = pathlib.Path(out)
     # A comparison that was stopped is there to go on with.
-    check_output_folder(out, force or (out / "comparison.csv").is_file())
+    check_output_folder(
+        out,
+        force or (out / "comparison.csv").is_file(),
+        (*_FILES, _BEST) if save_best else _FILES,
+    )
     check_output_apart(out, clean, distorted, validation, test, clean_test)
     check_two_folders(clean, distorted)
     if model is None:

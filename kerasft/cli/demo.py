@@ -19,6 +19,7 @@ from kerasft.susceptibility import rank_filters
 # Strong for images of 8 by 8 pixels: the baseline's accuracy falls by half.
 _DISTORTION = GaussianBlur(1.2)
 _LABELLED = 100
+_FILES = ("robust.keras", "ranking.csv", "results.csv", "demo.png", "report.html")
 _METHODS = {
     "most": "the quarter most affected",
     "least": "the quarter least affected",
@@ -29,7 +30,7 @@ _METHODS = {
 
 def run(quick, out, force, as_json):
     """The command `kerasft demo`; arguments are its options."""
-    check_output_folder(out, force)
+    check_output_folder(out, force, _FILES)
     seeds = range(1 if quick else 3)
     baseline_epochs, epochs = (10, 10) if quick else (30, 40)
     images, labels = digits()

@@ -9,7 +9,7 @@ from kerasft.datasets import ImageDataset, cifar10, cifar100, digits, stratified
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import Baseline, Bench, ImageStore, run_grid, train_baseline
 from kerasft.experiments.catalogue import EXPERIMENTS
-from kerasft.experiments.outputs import runs_file, write_outputs
+from kerasft.experiments.outputs import output_files, runs_file, write_outputs
 from kerasft.experiments.results_file import ResultsFile
 
 
@@ -37,6 +37,8 @@ def run(
             check_output_apart(folder, *(pathlib.Path(data, part) for part in ("train", "test")))
     label = network if dataset == "cifar10" else f"{network}-{dataset}"
     path = runs_file(experiment, label, pathlib.Path(out))
+    files = [path, *output_files(experiment, label, path.parent)]
+    check_output_folder(out, True, [file.name for file in files])
     # What would be found out after hours of training the network.
     ResultsFile(path).read()
     with workers(jobs, scheduler):

@@ -14,16 +14,18 @@ _LONGEST_NAME = 230
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def check_output_folder(path, force):
+def check_output_folder(path, force, names=()):
     """Refuse an output folder before any work starts.
 
     Args:
         path: The folder.
         force: Whether an existing one may be written into.
+        names: What the files to be written into it are called.
 
     Raises:
         ValueError: It exists and `force` is not set, is a file or a broken
-            link, its name is too long, or its place cannot be written to.
+            link, its name is too long, its place cannot be written to, or a
+            folder has the name of a file to write.
     """
     path = pathlib.Path(path)
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
@@ -46,6 +48,14 @@ def check_output_folder(path, force):
     writable = os.access(place, os.W_OK | os.X_OK, effective_ids=effective)
     if not place.is_dir() or not writable:
         raise ValueError(f"Expected a place that can be written to. Received: {place}.")
+    for name in names:
+        target = path / name
+        # A link to a folder is replaced as any file is.
+        if target.is_dir() and not target.is_symlink():
+            raise ValueError(
+                f"Expected files to replace in {path}. Received: {name}, which is a folder; "
+                "nothing was written."
+            )
 
 
 @contextlib.contextmanager
@@ -102,10 +112,10 @@ def _staged(path, place, force):
         os.umask(umask)
         os.chmod(staging, 0o777 & ~umask)
         path.parent.mkdir(parents=True, exist_ok=True)
-        check_output_folder(path, force)
+        files = sorted(staging.iterdir())
+        # All of them before the first is replaced.
+        check_output_folder(path, force, [file.name for file in files])
         if path.exists():
-            files = sorted(staging.iterdir())
-            _check_replaceable(path, files)
             for file in files:
                 os.replace(file, path / file.name)
             staging.rmdir()
@@ -120,18 +130,6 @@ def _staged(path, place, force):
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _check_replaceable(path, files):
-    """Refuse folders in the place of files before the first of these is replaced."""
-    for file in files:
-        target = path / file.name
-        # A link to a folder is replaced as any file is.
-        if target.is_dir() and not target.is_symlink():
-            raise ValueError(
-                f"Expected files to replace in {path}. Received: {file.name}, which is a folder; "
-                "nothing was written."
-            )
 
 
 def _place(path):

@@ -16,6 +16,8 @@ from kerasft.susceptibility import rank_filters
 from kerasft.susceptibility.ranking import fraction_size
 from kerasft.susceptibility.settled import validate_confidence
 
+_FILES = ("ranking.csv", "ranking.json")
+
 
 def run(
     model,
@@ -41,7 +43,7 @@ def run(
     validate_confidence(confidence)
     if unpaired and confidence is not None:
         raise ValueError("Expected --confidence without --unpaired. Received: both.")
-    check_output_folder(out, force)
+    check_output_folder(out, force, _FILES)
     check_output_apart(out, clean, distorted)
     check_two_folders(clean, distorted)
     without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)

@@ -21,6 +21,14 @@ from kerasft.report import Report, render_report
 from kerasft.tunable import find_tunable
 
 _SAMPLES = 8
+_FILES = (
+    "robust.keras",
+    "ranking.json",
+    "ranking.csv",
+    "results.csv",
+    "history.csv",
+    "report.html",
+)
 
 
 def run(
@@ -50,7 +58,7 @@ def run(
     """The command `kerasft robustify`; arguments are its options."""
     if not 0 < fraction <= 1:
         raise ValueError(f"Expected --fraction over 0 and at most 1. Received: {fraction:g}.")
-    check_output_folder(out, force)
+    check_output_folder(out, force, _FILES)
     check_output_apart(out, clean, distorted, validation, test, clean_test)
     check_two_folders(clean, distorted)
     without_pairs = Unpaired.from_options(unpaired, features, metric, exemplars)

@@ -18,7 +18,7 @@ from kerasft.distortions import parse_distortion
 from kerasft.experiments import provenance, summarise_table1, table1
 from kerasft.experiments.results_file import ResultsFile, typed
 from kerasft.experiments.table1 import CONFIGURATIONS, KEYS
-from kerasft.experiments.table1_outputs import write_table1_outputs
+from kerasft.experiments.table1_outputs import table1_outputs, write_table1_outputs
 from kerasft.files import locked, write_whole
 from kerasft.susceptibility.rank_filters import Ranker
 
@@ -43,6 +43,7 @@ def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
     # A model may be called anything.
     name = re.sub(r"[^\w-]+", "_", classifier.model.name)
     file = out / f"table1-{name}-{distortion.replace(':', '')}.csv"
+    check_output_folder(out, True, [file.name, *(f.name for f in table1_outputs(file))])
     settings = {
         "distortion": distortion,
         "size": size,

@@ -66,14 +66,16 @@ class Comparison:
             path: A path that ends in `.keras`; an existing file is replaced.
 
         Raises:
-            ValueError: Another ending, a folder that does not exist, or as
-                `best_model`.
+            ValueError: Another ending, a folder that does not exist, a folder
+                in the place of the file, or as `best_model`.
         """
         path = pathlib.Path(path)
         if path.suffix != ".keras":
             raise ValueError(f"Expected a path that ends in .keras. Received: {path}.")
         if not path.parent.is_dir():
             raise ValueError(f"Expected a path in a folder that exists. Received: {path}.")
+        if path.is_dir() and not path.is_symlink():
+            raise ValueError(f"Expected a path of a file. Received: {path}, which is a folder.")
         model = self.best_model()
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             file = pathlib.Path(folder, path.name)

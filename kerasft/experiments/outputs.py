@@ -19,6 +19,11 @@ def runs_file(name, label, folder):
     return folder / f"{EXPERIMENTS[name].runs}-{label}.csv"
 
 
+def output_files(name, label, folder):
+    """Paths of what `write_outputs` writes; arguments are its own."""
+    return [folder / f"{name}-{label}.{ending}" for ending in ("summary.csv", "svg", "md")]
+
+
 def write_outputs(name, label, folder):
     """Make an experiment's summary, figure and text from its runs.
 
@@ -39,15 +44,14 @@ def write_outputs(name, label, folder):
     runs = runs_file(name, label, folder)
     rows = ResultsFile(runs).table()
     with results_of(name, runs):
-        contents = {
-            "summary.csv": experiment.summarise(rows).to_csv(index=False).encode(),
-            "svg": svg(experiment.draw, rows),
-            "md": _text(name, label, runs.name, rows).encode(),
-        }
-    files = []
-    for ending, content in contents.items():
-        files.append(folder / f"{name}-{label}.{ending}")
-        write_whole(files[-1], content)
+        contents = (
+            experiment.summarise(rows).to_csv(index=False).encode(),
+            svg(experiment.draw, rows),
+            _text(name, label, runs.name, rows).encode(),
+        )
+    files = output_files(name, label, folder)
+    for path, content in zip(files, contents, strict=True):
+        write_whole(path, content)
     return files
 
 

@@ -101,18 +101,20 @@ def summarise_table1(rows):
 
     Returns:
         `pandas.DataFrame`, a row for each configuration and layer, with
-        `matches`, `low`, `high`, `selected`, `chance` and `draws`.
+        `matches`, `low`, `high`, `selected`, `chance` and `draws`. Intervals
+        end where no number of matches can be: at 0 and at `selected`.
     """
     summary = []
     for values, group in rows.groupby(list(KEYS), sort=False):
         mean, low, high = mean_interval(group["matches"])
+        selected = group["selected"].iloc[0]
         summary.append(
             {
                 **dict(zip(KEYS, values, strict=True)),
                 "matches": round(mean, 2),
-                "low": round(low, 2),
-                "high": round(high, 2),
-                "selected": group["selected"].iloc[0],
+                "low": round(np.clip(low, 0, selected), 2),
+                "high": round(np.clip(high, 0, selected), 2),
+                "selected": selected,
                 "chance": round(group["chance"].iloc[0], 2),
                 "draws": len(group),
             }

@@ -6,6 +6,15 @@ from kerasft.experiments.table1 import summarise_table1
 from kerasft.files import write_whole
 
 
+def table1_outputs(file):
+    """Paths of what `write_table1_outputs` writes.
+
+    Args:
+        file: `pathlib.Path` of the draws.
+    """
+    return [file.with_suffix(suffix) for suffix in (".summary.csv", ".svg", ".md")]
+
+
 def write_table1_outputs(file):
     """Make the summary, figure and text of Table 1 from its draws.
 
@@ -21,14 +30,15 @@ def write_table1_outputs(file):
     """
     rows = ResultsFile(file).table()
     with results_of("table1", file):
-        contents = {
-            ".summary.csv": summarise_table1(rows).to_csv(index=False).encode(),
-            ".svg": svg(draw, rows),
-            ".md": _text(file, rows).encode(),
-        }
-    for suffix, content in contents.items():
-        write_whole(file.with_suffix(suffix), content)
-    return [file.with_suffix(suffix) for suffix in contents]
+        contents = (
+            summarise_table1(rows).to_csv(index=False).encode(),
+            svg(draw, rows),
+            _text(file, rows).encode(),
+        )
+    files = table1_outputs(file)
+    for path, content in zip(files, contents, strict=True):
+        write_whole(path, content)
+    return files
 
 
 def draw(rows):

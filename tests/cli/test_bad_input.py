@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasft.cli import demo
 from kerasft.datasets import save_image_folder
 
 
@@ -267,6 +268,50 @@ def test_an_existing_output_folder_is_not_touched(kerasft, trained_model, folder
         *_robustify(trained_model, folders / "clean", folders / "blurred", out / "robust.keras")
     )
     _refused(done, "which is a file", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "names"),
+    [
+        ("rank", ("--distorted", "d"), ("ranking.json", "ranking.csv")),
+        (
+            "robustify",
+            ("--distorted", "d"),
+            (
+                "robust.keras", "ranking.json", "ranking.csv", "results.csv", "history.csv",
+                "report.html",
+            ),
+        ),
+        (
+            "compare",
+            ("--distorted", "d", "--save-best"),
+            ("comparison.csv", "leaderboard.csv", "report.html", "best.keras"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_folder_in_the_place_of_an_output_is_refused_before_the_inputs_are_looked_at(
+    kerasft, tmp_path, command, options, names
+):
+    for name in names:
+        out = tmp_path / name.replace(".", "_")
+        (out / name).mkdir(parents=True)
+        status, printed, err = kerasft(
+            command, "no.keras", "--clean", "c", *options, "--out", out, "--force"
+        )
+        assert (status, printed, err.count("\n")) == (2, "", 1)
+        assert f"Received: {name}, which is a folder" in err
+        assert [x.name for x in out.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["robust.keras", "ranking.csv", "results.csv", "demo.png", "report.html"]
+)
+def test_a_folder_in_the_place_of_an_output_of_the_demo(kerasft, tmp_path, monkeypatch, name):
+    # No training comes first.
+    monkeypatch.setattr(demo, "_train_baseline", None)
+    (tmp_path / name).mkdir()
+    status, _, err = kerasft("demo", "--out", tmp_path, "--force")
+    assert (status, f"Received: {name}, which is a folder" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "results").exists()
 
 
+def test_a_folder_in_the_place_of_an_output_is_refused_before_any_run(reproduce, tmp_path):
+    for ending in ("csv", *ENDINGS):
+        out, name = tmp_path / ending, f"figure6-cifar10_cnn-digits.{ending}"
+        (out / name).mkdir(parents=True)
+        # No images could be read, which would come next.
+        status, _, err = reproduce("figure6", "--data", "somewhere", out=out)
+        assert (status, f"Received: {name}, which is a folder" in err) == (2, True)
+        assert [x.name for x in out.iterdir()] == [name]
+
+
 def test_rankings_of_another_number_of_pairs_are_refused_before_any_run(
     reproduce, finished, tmp_path
 ):

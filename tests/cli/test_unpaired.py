@@ -243,6 +243,12 @@ def test_table1_refuses_early(kerasft, trained_model, folders, tmp_path):
     status, _, err = _table1(kerasft, trained_model, folders, taken)
     assert (status, taken.read_text()) == (2, "kept")
     assert "which is a file" in err
+    for ending in ("csv", "summary.csv", "svg", "md"):
+        name = RESULTS.replace("csv", ending)
+        (tmp_path / ending / name).mkdir(parents=True)
+        status, _, err = _table1(kerasft, trained_model, folders, tmp_path / ending)
+        assert (status, f"Received: {name}, which is a folder" in err) == (2, True)
+        assert [x.name for x in (tmp_path / ending).iterdir()] == [name]
     status, _, err = _table1(kerasft, trained_model, folders, tmp_path, "--layers", "conv7")
     assert status == 2
     assert "'conv7'" in err

@@ -215,6 +215,9 @@ def test_the_best_model_is_that_of_its_best_seed_and_can_be_saved(compare, sets,
         comparison.save_best(tmp_path / "best.h5")
     with pytest.raises(ValueError, match="in a folder that exists"):
         comparison.save_best(tmp_path / "none" / "best.keras")
+    (tmp_path / "folder.keras").mkdir()
+    with pytest.raises(ValueError, match=r"folder\.keras, which is a folder"):
+        comparison.save_best(tmp_path / "folder.keras")
 
 
 def test_any_number_of_jobs_gives_the_same(compare):

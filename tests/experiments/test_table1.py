@@ -48,10 +48,18 @@ def test_the_summary_of_one_draw_has_no_interval_and_of_more_students(rows_and_p
     assert single["low"].isna().all()
     twice = pd.concat([rows.assign(matches=2), rows.assign(matches=4, subset=4)])
     summary = summarise_table1(twice)
-    # Student's t with one degree of freedom: 12.706 standard errors of 1.
+    # Student's t with one degree of freedom: 12.706 standard errors of 1, which is more
+    # than the 8 filters leave room for.
     assert summary["matches"].tolist() == [3.0] * len(CONFIGURATIONS)
-    np.testing.assert_allclose(summary["high"], 3 + 12.71, atol=0.01)
+    assert (summary["low"] == 0).all()
+    assert (summary["high"] == 8).all()
     assert (summary["draws"] == 2).all()
+    parts = [rows.assign(matches=m, subset=i) for i, m in enumerate((3, 3, 4, 4))]
+    summary = summarise_table1(pd.concat(parts))
+    # With three: 3.182 of them.
+    half = 3.182446 * np.std([3, 3, 4, 4], ddof=1) / 2
+    np.testing.assert_allclose(summary["low"], 3.5 - half, atol=0.01)
+    np.testing.assert_allclose(summary["high"], 3.5 + half, atol=0.01)
 
 
 def test_what_a_reader_sees_comes_from_the_draws_alone(tmp_path, rows_and_parts):
@@ -62,9 +70,9 @@ def test_what_a_reader_sees_comes_from_the_draws_alone(tmp_path, rows_and_parts)
     draws.assign(**settings, model_sha256="2" * 16).to_csv(file, index=False)
     written = write_table1_outputs(file)
     assert {path.suffix for path in written} == {".csv", ".svg", ".md"}
-    # Mean of 2 and 4; the interval of two draws is far wider than the matches.
+    # Mean of 2 and 4; the interval of two draws spans all that there can be.
     text = file.with_suffix(".md").read_text()
-    assert "conv1, pixels, euclidean, 1 exemplar: 3.0 (-9.7 to 15.7) of 8 filters match" in text
+    assert "conv1, pixels, euclidean, 1 exemplar: 3.0 (0.0 to 8.0) of 8 filters match" in text
     assert "2 draws" in text
     assert "1111111111111111" in text
     assert "maps, hamming, 25 exemplars" in file.with_suffix(".svg").read_text()
