@@ -10,8 +10,9 @@ then go as far from the source's as distorted validation images ask for, but not
 that more than 15 in a thousand of the clean ones are lost.
 
 Without other clean images, or with too few to tell such a loss, a fifth of the pairs is
-held out instead, and both kinds of images say with equal weight how far to go. Without
-pairs the clean images are the others, and labels of distorted images are as they are.
+held out instead. Where these are fewer than 200, too few as well, both kinds of images
+say with equal weight how far to go. Without pairs the clean images are the others, and
+labels of distorted images are as they are.
 """
 
 import dataclasses
@@ -42,9 +43,9 @@ def tune_and_keep_clean(problem, seed):
     """
     model, (images, labels) = problem.model, problem.validation
     held, more = _split_others(problem, seed)
-    bounded = held is not None
+    with_others = held is not None
     pairs = np.arange(len(problem.distorted))
-    if not bounded:
+    if not with_others:
         order = np.random.default_rng(seed).permutation(len(problem.clean))
         apart, pairs = np.split(order, [max(1, len(order) // 5)])
         held = problem.clean[apart], problem.labels[apart]
@@ -64,7 +65,7 @@ def tune_and_keep_clean(problem, seed):
             clean=np.tile(problem.clean[pairs], (2, 1, 1, 1)),
         )
     to_train = with_soft_labels(both)
-    if bounded:
+    if with_others:
         said = said_by_source(problem, more)
         if said.ndim > to_train.labels.ndim:
             to_train = with_one_hot_labels(to_train, said.shape[-1])
@@ -75,7 +76,7 @@ def tune_and_keep_clean(problem, seed):
         )
     # Filters alone: what scales of the others would cost on clean images was not measured.
     outcome = choose_and_train(model, both, to_train, seed, scaled=False)
-    if bounded:
+    if len(held[1]) >= 2 * _ENOUGH:
         between = interpolate(model, outcome.model, images, labels, kept=held)
     else:
         between = interpolate(model, outcome.model, *both_kinds)

@@ -128,6 +128,30 @@ def test_few_other_clean_images_are_not_used_and_of_many_a_part(problem, digits,
     assert (0 if seen["kept"] is None else len(seen["kept"][1])) == used
 
 
+@pytest.mark.parametrize(("count", "held"), [(999, 0), (1000, 200)])
+def test_a_fifth_of_many_pairs_sets_the_limit_where_there_are_no_others(
+    problem, digits, seen, count, held
+):
+    images, labels = (part[:count] for part in digits)
+    many = dataclasses.replace(
+        problem, distorted=images + 0.5, labels=labels, clean=images, clean_labels=labels
+    )
+    METHODS[CLEAN_KEPT].apply(many, 3)
+    if not held:
+        assert seen["kept"] is None
+        assert len(seen["judged_by"][1]) == 2 * len(problem.validation[1])
+        return
+    np.testing.assert_array_equal(seen["judged_by"][0], problem.validation[0])
+    index = {image.tobytes(): i for i, image in enumerate(images)}
+    kept = [index[image.tobytes()] for image in seen["kept"][0]]
+    assert len(set(kept)) == held
+    np.testing.assert_array_equal(seen["kept"][1], labels[kept])
+    # Of these pairs neither version is trained on.
+    trained = {image.tobytes() for image in seen["problem"].distorted}
+    assert len(seen["problem"].distorted) == 2 * (count - held)
+    assert not trained & {images[i].tobytes() for i in kept}
+
+
 @pytest.mark.parametrize("paired", [True, False])
 def test_no_more_of_the_clean_accuracy_is_lost_than_held_out_images_allow(
     problem, others, accuracy, paired
