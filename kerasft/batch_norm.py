@@ -17,8 +17,7 @@ from kerasft.stand_in import StandIn
 from kerasft.sublayers import sublayers
 from kerasft.surgery import validate_built
 from kerasft.susceptibility.batches import count_rows, is_finite, refuse_endless, stream_batches
-from kerasft.susceptibility.model_input import validate_model
-from kerasft.training_checks import validate_images
+from kerasft.susceptibility.model_input import validate_model, validate_model_input
 
 PRIOR = 16
 
@@ -220,7 +219,7 @@ def _first_batch(model, images, batch_size):
 
 def _batches(model, images, batch_size):
     for batch in stream_batches(images, batch_size):
-        validate_images(model, batch, "distorted")
+        validate_model_input(model, batch, "distorted")
         if not all(map(is_finite, keras.tree.flatten(batch))):
             raise ValueError("Expected finite pixels in images. Received: NaN or infinity.")
         yield batch

@@ -89,12 +89,14 @@ def fine_tune(
         fraction: Share of each layer's filters, over 0 and at most 1.
         which: `"most"`, `"least"`, `"random"` or `"all"`.
         trainable: Names of further layers to train as a whole.
-        batch_norm: `"frozen"`: batch normalizations stay as they are.
+        batch_norm: `"frozen"`: batch normalizations stay as they are, also
+            those in a model that `trainable` names, but for those that it
+            names themselves.
             `"recalibrate"`: their statistics are first fitted to the images of
             `train`, as by `recalibrate_batch_norm`, then stay as they are.
             `"train"`: they are trained as if named in `trainable`, and their
             statistics move in every step.
-        optimizer: Optimizer or its name.
+        optimizer: Optimizer that has trained nothing yet, or its name.
         loss: Loss or its name. Default: the loss that `model` is compiled
             with, else the cross-entropy that fits its labels and outputs.
         epochs: At most this many epochs.
@@ -152,6 +154,12 @@ def fine_tune(
     validate_settings(epochs, patience, batch_size, seed)
     trainable = layer_names(trainable, "trainable")
     callbacks = _list_callbacks(callbacks)
+    if isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built:
+        raise ValueError(
+            "Expected an optimizer that has trained nothing yet. Received: "
+            f"{optimizer.name!r}, which belongs to the variables of another model; make a new one "
+            "with type(optimizer).from_config(optimizer.get_config())."
+        )
     validate_batch_norm(batch_norm, model)
     if ranking is not None:
         validate_ranking(ranking, model)
@@ -167,6 +175,11 @@ def fine_tune(
     if batch_norm == "train":
         trainable = [*trainable, *batch_normalizations(model)]
     partial = make_partially_trainable(model, selection, trainable=trainable)
+    if batch_norm != "train":
+        layers = named_layers(partial)
+        named = {find_layer(name, layers) for name in trainable}
+        for path, layer in batch_normalizations(partial).items():
+            layer.trainable = layer.trainable and path in named
     validate_monitor(monitor, partial, callbacks)
     trained = _trained_filters(partial, selection)
     validate_weights(model, repr(model.name))
@@ -192,9 +205,9 @@ def fine_tune(
             partial, train, validation, batch_size
         )
     settings = {"loss": loss, "jit_compile": default_jit_compile()}
-    partial.compile(optimizer, metrics=[_accuracy(loss)], **settings)
+    partial.compile(optimizer, metrics=[_accuracy(loss, partial.outputs)], **settings)
     if to_fit is not partial:
-        to_fit.compile(partial.optimizer, metrics=[_accuracy(loss)], **settings)
+        to_fit.compile(partial.optimizer, metrics=[_accuracy(loss, partial.outputs)], **settings)
     trained_parameters = sum(int(np.prod(w.shape)) for w in partial.trainable_weights)
     # Of the values that `SusceptibilityAnalyzer` logs, Keras does not know which are better.
     mode = "min" if monitor.startswith("emd_") else "auto"
@@ -243,8 +256,11 @@ def _trained_filters(partial, names):
     return {name: list(layers[path].trainable_filters) for path, name in name_of.items()}
 
 
-def _accuracy(loss):
+def _accuracy(loss, outputs):
     """The accuracy that goes with a loss; of a single output Keras's own is for probabilities."""
-    if isinstance(loss, keras.losses.BinaryCrossentropy) and loss.from_logits:
+    # Keras takes a list or a dictionary of one loss for one output.
+    losses = keras.tree.flatten(loss)
+    single = len(losses) == len(outputs) == 1 and outputs[0].shape[-1] == 1
+    if single and getattr(losses[0], "from_logits", False):
         return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
     return "accuracy"

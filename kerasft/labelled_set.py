@@ -3,7 +3,8 @@
 import keras
 
 from kerasft.susceptibility.batches import count_rows, is_finite, refuse_endless, to_numpy
-from kerasft.training_checks import finite_array, validate_images
+from kerasft.susceptibility.model_input import validate_model_input
+from kerasft.training_checks import finite_array
 
 
 def read_labelled_set(data, name, model):
@@ -46,7 +47,7 @@ def _checked(parts, name, model):
             f"Expected {name} images as an array, or one for each input of the model. "
             f"Received: {type(images).__name__}."
         )
-    validate_images(model, _first_rows(images), name)
+    validate_model_input(model, _first_rows(images), name)
     labels = finite_array(labels, f"labels in {name}")
     rows = count_rows(images)
     if rows == 0 or rows != len(labels):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kerasft.layer_lookup import find_layer, named_layers
-from kerasft.susceptibility.model_input import validate_model_input
+from kerasft.susceptibility.analyzer import SusceptibilityAnalyzer
 from kerasft.susceptibility.ranking import FilterRanking
 from kerasft.susceptibility.value_ranges import peak, two_ranges
 from kerasft.whole_number import is_whole
@@ -55,7 +55,8 @@ def validate_monitor(monitor, model, callbacks):
     if not isinstance(monitor, str):
         raise TypeError(f"Expected monitor as the name of a logged value. Received: {monitor!r}.")
     logged = ["loss", "accuracy", "val_loss", "val_accuracy"]
-    if monitor in logged or (callbacks and monitor.startswith("emd_")):
+    distances = any(isinstance(callback, SusceptibilityAnalyzer) for callback in callbacks)
+    if monitor in logged or (distances and monitor.startswith("emd_")):
         return
     if type(model).__module__.startswith("keras.") and len(model.outputs) == 1:
         raise ValueError(
@@ -108,25 +109,6 @@ def validate_weights(model, name):
                 f"Expected a model with numbers as weights. Received: {name} with NaN in "
                 f"{weight.path!r}."
             )
-
-
-def validate_images(model, images, name):
-    """Refuse images that the model does not take.
-
-    Args:
-        model: A `keras.Model`.
-        images: A few images.
-        name: Of the set, for the error.
-
-    Raises:
-        ValueError: Another shape, or no numbers.
-    """
-    inputs = getattr(model, "inputs", None) or []
-    arrays = keras.tree.flatten(images)
-    if len(inputs) == len(arrays) == 1 and arrays[0].ndim == len(inputs[0].shape) - 1 > 0:
-        # Keras adds a last axis of one channel by itself.
-        images = arrays[0][..., np.newaxis]
-    validate_model_input(model, images, name)
 
 
 def finite_array(values, name):

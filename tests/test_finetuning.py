@@ -220,6 +220,7 @@ def test_a_monitor_that_nothing_logs_is_refused_before_training(model, data, mon
         _tune(model, *data, monitor="val_foo")
     for arguments in (
         {"monitor": "emd_conv1"},
+        {"monitor": "emd_conv1", "callbacks": [keras.callbacks.TerminateOnNaN()]},
         {"monitor": "mine", "callbacks": [keras.callbacks.Callback()]},
     ):
         with pytest.raises(ValueError, match=r"^Expected monitor .* or as emd_<layer> with a Susc"):
@@ -302,21 +303,49 @@ def test_nothing_is_trained_on_nan(model, data):
         _tune(model, (images, data[0][1]), data[1])
 
 
-def test_accuracy_of_a_single_logit_is_counted_at_zero():
+def _from_logits(images, outputs, loss):
     keras.utils.set_random_seed(0)
+    layers = [keras.layers.Conv2D(4, 3, name="conv"), keras.layers.GlobalAveragePooling2D()]
+    head = keras.layers.Dense(outputs, name="logit")
+    model = keras.Sequential([keras.Input(images.shape[1:]), *layers, head])
+    # Of a Sequential model Keras has no name for the output, to look up a loss by.
+    model = keras.Model(model.inputs, model.outputs)
+    if loss is not None:
+        model.compile("adam", loss)
+    return model
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        None,
+        [keras.losses.BinaryCrossentropy(from_logits=True)],
+        {"logit": keras.losses.BinaryCrossentropy(from_logits=True)},
+        keras.losses.BinaryFocalCrossentropy(from_logits=True),
+    ],
+)
+def test_accuracy_of_a_single_logit_is_counted_at_zero(loss):
     images = np.random.default_rng(0).normal(0, 1, (64, 6, 6, 1)).astype("float32")
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 1)),
-            keras.layers.Conv2D(4, 3, name="conv"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(1, name="logit"),
-        ]
-    )
+    model = _from_logits(images, 1, loss)
     logits = model.predict(images, verbose=0)[:, 0]
     labels = (logits > 0).astype(int)
     # Some are between the two thresholds.
     assert np.mean((logits > 0.5) == labels) < 0.9
+    assert _accuracy_of(model, images, labels) == 1.0
+
+
+def test_accuracy_of_several_logits_is_that_of_the_largest():
+    images = np.random.default_rng(0).normal(0, 1, (64, 6, 6, 1)).astype("float32")
+    model = _from_logits(images, 3, keras.losses.BinaryCrossentropy(from_logits=True))
+    classes = model.predict(images, verbose=0).argmax(axis=1)
+    # Of a third of the images another class.
+    labels = np.where(np.arange(64) % 3, classes, (classes + 1) % 3)
+    accuracy = _accuracy_of(model, images, keras.utils.to_categorical(labels, 3))
+    np.testing.assert_allclose(accuracy, 42 / 64)
+
+
+def _accuracy_of(model, images, labels):
+    """The accuracy that `fine_tune` says of a model that it leaves as it is."""
     tuned = kerasft.fine_tune(
         model,
         (images, labels),
@@ -326,4 +355,11 @@ def test_accuracy_of_a_single_logit_is_counted_at_zero():
         epochs=1,
         verbose=0,
     )
-    assert tuned.history.history["val_accuracy"] == [1.0]
+    return tuned.history.history["val_accuracy"][0]
+
+
+def test_an_optimizer_of_another_model_is_refused_before_training(model, data):
+    optimizer = keras.optimizers.Adam()
+    _tune(model, *data, optimizer=optimizer, epochs=1)
+    with pytest.raises(ValueError, match=r"optimizer that has trained nothing yet\. Received: 'adam"):
+        _tune(model, None, None, optimizer=optimizer)

@@ -56,6 +56,22 @@ def _assert_equal(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("batch_norm", ["frozen", "recalibrate"])
+def test_statistics_stay_in_a_nested_model_that_is_trained(model, data, batch_norm):
+    wanted = model
+    if batch_norm == "recalibrate":
+        wanted = kerasft.recalibrate_batch_norm(model, data[0][0])
+    options = {"selection": {"conv1": [0]}, "batch_norm": batch_norm, "epochs": 1}
+    tuned = _tune(model, *data, trainable=["inner"], **options).model
+    _assert_equal(_norms(tuned), _norms(wanted))
+    kernels = [m.get_layer("inner").get_layer("conv2").get_weights()[0] for m in (model, tuned)]
+    assert (kernels[0] != kernels[1]).any(axis=(0, 1, 2)).all()
+    # Unless it is named itself.
+    tuned = _tune(model, *data, trainable=["inner", "norm2"], **options).model
+    assert (_norms(tuned)[1][0] != _norms(wanted)[1][0]).all()
+    _assert_equal(_norms(tuned)[0], _norms(wanted)[0])
+
+
 def test_frozen_is_the_default(model, data):
     frozen = _tune(model, *data, epochs=1)
     _assert_equal(_norms(frozen.model), _norms(model))

@@ -11,6 +11,7 @@ from kerasft.datasets import list_image_folder, load_image_folder
 from kerasft.datasets.image_folder import read_images
 from kerasft.evaluation import predict_classes
 from kerasft.frozen_prefix import free_memory
+from kerasft.susceptibility.model_input import validate_one_tensor_out
 from kerasft.training_checks import validate_weights
 
 # Pixel ranges by their names on the command line: offset and scale of 0–255.
@@ -59,6 +60,7 @@ class Classifier:
             )
         if inputs[0].dtype == "string":
             raise ValueError(f"Expected a model that takes numbers. Received: {path} with texts.")
+        validate_one_tensor_out(model, path)
         validate_weights(model, path)
         _, height, width, channels = inputs[0].shape
         output = tuple(outputs[0].shape)
@@ -153,8 +155,12 @@ class Classifier:
             predicted = predict_classes(self.model, _scale(images[chosen], pixels))
             accuracy[pixels] = float(np.mean(predicted == labels[chosen]))
         best = max(_PIXELS, key=lambda pixels: accuracy[pixels])
-        # Twice as often and a fifth of the images more: not chance.
-        if accuracy[best] > max(2 * accuracy[self.pixels], accuracy[self.pixels] + 0.2):
+        # Twice as often, a fifth of the images more, and than by chance: another range, not
+        # classes in another order.
+        chance = 1 / self.classes
+        if accuracy[best] > max(
+            2 * accuracy[self.pixels], accuracy[self.pixels] + 0.2, chance + 0.2
+        ):
             raise ValueError(
                 f"Expected images in the range that the model takes, it seems --pixels {best} "
                 f"(accuracy {accuracy[best]:.0%} on {len(chosen)} clean images). "

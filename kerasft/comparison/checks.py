@@ -11,11 +11,14 @@ from kerasft.comparison.images import ComparedImages
 from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.methods import METHODS
 from kerasft.methods.method import Method
-from kerasft.susceptibility.model_input import validate_model
+from kerasft.susceptibility.model_input import (
+    validate_model,
+    validate_model_input,
+    validate_one_tensor_out,
+)
 from kerasft.training_checks import (
     finite_array,
     validate_classes,
-    validate_images,
     validate_ranges,
     validate_settings,
     validate_weights,
@@ -64,6 +67,7 @@ def check_settings(model, settings, seeds):
             "Expected a model from images to scores (images, classes). Received: "
             f"{model.name!r} with an output of shape {tuple(outputs[0].shape)}."
         )
+    validate_one_tensor_out(model, repr(model.name))
     validate_weights(model, repr(model.name))
     try:
         model.to_json()
@@ -201,7 +205,7 @@ def _checked(model, data, name, *, labels_needed=True, required=False):
             f"Expected {name} images of shape (images, height, width, channels), at least one. "
             f"Received: shape {images.shape}."
         )
-    validate_images(model, images[:1], name)
+    validate_model_input(model, images[:1], name)
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ValueError(f"Expected finite pixels in {name}. Received: NaN or infinity.")
     if labels is None:

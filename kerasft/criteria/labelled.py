@@ -1,7 +1,8 @@
 import numpy as np
 
 from kerasft.cross_entropy import cross_entropy
-from kerasft.training_checks import finite_array, validate_images, validate_weights
+from kerasft.susceptibility.model_input import validate_model_input
+from kerasft.training_checks import finite_array, validate_weights
 
 
 def labelled_loss(model, images, labels, reduction):
@@ -20,7 +21,7 @@ def labelled_loss(model, images, labels, reduction):
         ValueError: Images or labels that do not fit the model, or NaN.
     """
     validate_weights(model, repr(model.name))
-    validate_images(model, images[:8], "distorted")
+    validate_model_input(model, images[:8], "distorted")
     if np.issubdtype(images.dtype, np.inexact) and not np.isfinite(images).all():
         raise ValueError("Expected finite pixels. Received: distorted images with NaN or infinity.")
     labels = finite_array(labels, "labels")

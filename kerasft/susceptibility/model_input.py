@@ -63,8 +63,9 @@ def validate_model_input(model, images, name):
 
     Args:
         model: A `keras.Model`.
-        images: An array `(images, height, width, channels)`, or a structure of
-            arrays for a model with several inputs.
+        images: An array `(images, height, width, channels)`, without the last axis
+            for a model that takes one channel, or a structure of arrays for a
+            model with several inputs.
         name: What they are, for the error.
 
     Raises:
@@ -85,10 +86,31 @@ def validate_model_input(model, images, name):
             f"{model.name!r} takes. Received: {len(arrays)} arrays."
         )
     shape = tuple(arrays[0].shape)
+    if len(shape) == len(expected) - 1 > 0:
+        # Keras adds a last axis of one channel by itself.
+        shape = (*shape, 1)
     if len(shape) != len(expected) or not _may_fit(shape, expected):
         raise ValueError(
             f"Expected {name} images of shape {expected} as the model {model.name!r} takes. "
-            f"Received: {shape}."
+            f"Received: {tuple(arrays[0].shape)}."
+        )
+
+
+def validate_one_tensor_out(model, name):
+    """Refuse a model that gives its single output in a dictionary.
+
+    Args:
+        model: A `keras.Model` with one output.
+        name: What it is called in the error.
+
+    Raises:
+        ValueError: Such a model.
+    """
+    # A Sequential model gives what its last layer does.
+    if not isinstance(model, keras.Sequential) and isinstance(model.output, dict):
+        raise ValueError(
+            f"Expected a model whose output is one tensor. Received: {name} with a dictionary of "
+            "one; make it keras.Model(model.inputs, model.outputs[0])."
         )
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasft.cli import demo
+from kerasft.cli import classifier, demo
 from kerasft.datasets import save_image_folder
 
 
@@ -206,6 +206,25 @@ def test_bad_options(kerasft, trained_model, folders, tmp_path, options, message
         )
     )
     _refused(done, message, tmp_path)
+
+
+def test_classes_in_another_order_are_not_blamed_on_the_pixels(monkeypatch):
+    labels = np.arange(100) % 2
+    right = {128.0: 9, 0.5: 30, 0.0: 9}
+
+    def predict(model, images):
+        # Of 0 to 255 the middle.
+        count = right[round(float(images.mean()), 1)]
+        return np.where(np.arange(100) < count, labels, 1 - labels)
+
+    monkeypatch.setattr(classifier, "predict_classes", predict)
+    images = np.full((100, 8, 8, 1), 128, "uint8")
+    found = classifier.Classifier(None, "-1..1", None, 1, classes=2)
+    # 30% is more than three times 9%, but less than by chance.
+    found.check_pixels(images, labels)
+    right[0.5] = 80
+    with pytest.raises(ValueError, match=r"it seems --pixels 0\.\.1 \(accuracy 80%"):
+        found.check_pixels(images, labels)
 
 
 @pytest.mark.parametrize("layers", ["conv9", "depthwise"])

@@ -276,6 +276,15 @@ def test_what_is_no_model_or_no_method_is_refused(compare):
         compare(methods=3)
 
 
+def test_a_dictionary_of_one_output_is_refused_before_any_work(compare, tmp_path):
+    model = fake_methods.channel_model()
+    named = keras.Model(model.inputs, {"class": model.outputs[0]}, name="named")
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=r"whose output is one tensor\. Received: 'named' with a di"):
+        compare(fake("nothing"), model=named, out=out)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("layers", ["conv", 1])
 def test_layers_are_a_list_of_names(compare, layers):
     with pytest.raises(TypeError, match=f"list of layer names. Received: {layers!r}"):

@@ -103,6 +103,11 @@ def two_outputs(path):
     saved(path, x, [layers.Dense(2)(y), layers.Dense(2)(y)])
 
 
+def dictionary_of_one(path):
+    x = keras.Input((8, 8, 3))
+    saved(path, x, {"class": layers.Dense(2)(layers.Flatten()(layers.Conv2D(2, 3)(x)))})
+
+
 def from_vectors(path):
     x = keras.Input((8,))
     saved(path, x, layers.Dense(2)(x))
@@ -195,6 +200,7 @@ MODELS = {
     "texts": (texts, "Expected a model that takes numbers"),
     "two inputs": (two_inputs, "Expected a model with one image as input and one output"),
     "two outputs": (two_outputs, "outputs [(None, 2), (None, 2)]"),
+    "a dictionary of one output": (dictionary_of_one, "whose output is one tensor"),
     "vectors": (from_vectors, "inputs [(None, 8)]"),
     "maps as outputs": (to_maps, "to scores (classes,)"),
     "channels first": (channels_first, "1, 3 or 4 channels"),

@@ -178,3 +178,18 @@ def test_endless_generator_of_distorted_images_is_too_many(model, clean):
 
     with pytest.raises(ValueError, match="Received: 11 clean images and more distorted ones"):
         kerasft.rank_filters(model, clean, endless(), batch_size=4)
+
+
+def test_gray_images_need_no_axis_of_one_channel(agree):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Conv2D(4, 3, name="conv"), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(2)])
+    images, _ = kerasft.datasets.digits()
+    clean, distorted = images[:20], kerasft.GaussianBlur(1.0)(images[:20])
+    ranking = kerasft.rank_filters(model, clean, distorted)
+    agree(kerasft.rank_filters(model, clean[..., 0], distorted[..., 0]), ranking)
+    with pytest.raises(ValueError, match=r"shape \(None, 8, 8, 1\) .* Received: \(20, 8, 7\)"):
+        kerasft.rank_filters(model, clean[..., :7, 0], distorted[..., :7, 0])
+    color = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv")])
+    with pytest.raises(ValueError, match=r"shape \(None, 8, 8, 3\) .* Received: \(20, 8, 8\)"):
+        kerasft.rank_filters(color, clean[..., 0], distorted[..., 0])
