@@ -41,6 +41,7 @@ def stream_batches(data, batch_size, order=None):
 
     Raises:
         TypeError: Not images.
+        ValueError: Images of several shapes in a dataset, to be run together.
     """
     if is_arrays(data):
         for start in range(0, count_rows(data), batch_size):
@@ -60,6 +61,11 @@ def stream_batches(data, batch_size, order=None):
                 f"Received: {type(data).__name__} of {type(batch).__name__}."
             )
         batch = keras.tree.map_structure(to_numpy, batch)
+        if held and _shapes(batch) != _shapes(held[0]):
+            raise ValueError(
+                f"Expected images of one shape, {batch_size} of which are run together. Received: "
+                f"{_shapes(held[0])[0]} and {_shapes(batch)[0]}; give batch_size=1."
+            )
         held.append(batch)
         rows += len(keras.tree.flatten(batch)[0])
         if rows >= batch_size:
@@ -101,6 +107,10 @@ def is_finite(x):
     """Whether no value of an array or tensor is NaN or infinity."""
     x = to_numpy(x)
     return not np.issubdtype(x.dtype, np.inexact) or bool(np.isfinite(x).all())
+
+
+def _shapes(batch):
+    return [x.shape[1:] for x in keras.tree.flatten(batch)]
 
 
 def _take(x, rows):

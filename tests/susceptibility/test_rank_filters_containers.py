@@ -193,3 +193,30 @@ def test_gray_images_need_no_axis_of_one_channel(agree):
     color = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv")])
     with pytest.raises(ValueError, match=r"shape \(None, 8, 8, 3\) .* Received: \(20, 8, 8\)"):
         kerasft.rank_filters(color, clean[..., 0], distorted[..., 0])
+
+
+class Sizes(keras.utils.PyDataset):
+    """A batch of two images for each size."""
+
+    def __init__(self, scale, **arguments):
+        super().__init__(**arguments)
+        self.scale = scale
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        shape = (2, 6 + 2 * index, 7, 1)
+        return self.scale * np.random.default_rng(index).uniform(0, 1, shape).astype("float32")
+
+
+def test_images_of_several_sizes_are_run_one_by_one(agree):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(4, 3, name="conv")])
+    with pytest.raises(
+        ValueError, match=r"one shape, .* \(6, 7, 1\) and \(8, 7, 1\); give batch_s"
+    ):
+        kerasft.rank_filters(model, Sizes(1.0), Sizes(0.5))
+    ranking = kerasft.rank_filters(model, Sizes(1.0), Sizes(0.5), batch_size=1)
+    parts = [kerasft.rank_filters(model, Sizes(1.0)[i], Sizes(0.5)[i]) for i in range(3)]
+    agree(ranking, parts[0] + parts[1] + parts[2])
