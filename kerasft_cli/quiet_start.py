@@ -11,6 +11,9 @@ def start_backend_quietly():
     TensorFlow's native code writes about libraries and devices to standard
     error whatever its log level; on a command's first lines that looks like
     an error. What it wrote is shown if the start fails.
+
+    Raises:
+        ValueError: The backend is not installed.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -27,7 +30,13 @@ def start_backend_quietly():
                 # Commands run many models; the advice on retracing is for
                 # their authors.
                 logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        except BaseException:
+        except ImportError as error:
+            raise ValueError(
+                "Expected the backend that KERAS_BACKEND or keras.json names, in ~/.keras, to be "
+                f"installed. Received: {error}; install it, or set KERAS_BACKEND=tensorflow."
+            ) from error
+        # An interrupt needs no explanation.
+        except Exception:
             chatter.seek(0)
             os.write(terminal, chatter.read())
             raise

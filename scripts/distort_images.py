@@ -11,6 +11,7 @@ are distorted, so that σ is in pixels that the model sees.
 import argparse
 import pathlib
 
+from kerasft.cli.input_folders import check_output_apart
 from kerasft.datasets import (
     list_image_folder,
     load_image_folder,
@@ -47,13 +48,17 @@ def _distort(args):
         # Copies of two distortions would lie in one folder, and none could be told.
         raise ValueError(f"Expected a new or empty folder to write to. Received: {out}.")
     effect = parse_distortion(args.distortion, args.seed)
-    _, paths, labels = list_image_folder(args.data)
+    check_output_apart(out, args.data)
+    names, paths, labels = list_image_folder(args.data)
     if args.count is not None and args.count < len(paths):
         paths = [paths[i] for i in stratified_split(labels, args.count, args.seed)[1]]
     size = None if args.image_size is None else tuple(args.image_size)
     distorted = effect(load_image_folder(args.data, paths=paths, image_size=size).images)
     targets = [pathlib.PurePosixPath(path).with_suffix(".png").as_posix() for path in paths]
     save_image_folder(out, distorted, targets)
+    for name in names:
+        # Also where nothing of a class was drawn: its folder says that it is one.
+        (out / name).mkdir(exist_ok=True)
 
 
 if __name__ == "__main__":

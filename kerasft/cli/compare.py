@@ -15,6 +15,7 @@ from kerasft.cli.output import print_json, print_line, print_table, print_writte
 from kerasft.cli.output_folder import check_output_folder, output_folder, written_files
 from kerasft.cli.workers import workers
 from kerasft.comparison import compare
+from kerasft.comparison.checks import chosen_methods
 from kerasft.methods import METHODS
 from kerasft.progress import track
 from kerasft.report import LeaderboardPage
@@ -58,12 +59,13 @@ def run(
 ):
     """The command `kerasft compare`; arguments are its options, and the names of those given."""
     methods = _method_names(methods)
+    chosen_methods(methods)
     _check_sources(model, given)
     out = pathlib.Path(out)
     # A comparison that was stopped is there to go on with.
     check_output_folder(
         out,
-        force or (out / "comparison.csv").is_file(),
+        force or _is_begun(out),
         (*_FILES, _BEST) if save_best else _FILES,
     )
     check_output_apart(out, clean, distorted, validation, test, clean_test)
@@ -138,6 +140,15 @@ def run(
         )
     else:
         _print_summary(page, files)
+
+
+def _is_begun(out):
+    """Whether a comparison is there to go on with, if only what precedes its first run."""
+    if not out.is_dir():
+        return False
+    names = [path.name for path in out.iterdir()]
+    hidden = bool(names) and all(name.startswith(".comparison.") for name in names)
+    return hidden or (out / "comparison.csv").is_file()
 
 
 def _check_sources(model, given):

@@ -26,6 +26,8 @@ from kerasft.susceptibility.rank_filters import Ranker
 def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
     """The command `kerasft reproduce table1`; arguments are its options."""
     effect = parse_distortion(distortion)
+    # So that one distortion has one name in results.
+    distortion = effect.short_form
     out = pathlib.Path(out)
     check_output_folder(out, force=True)
     check_output_apart(out, data)

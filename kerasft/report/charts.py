@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from kerasft.chart_style import BLUE, GREY, ORANGE, TEXT, chart_style
 from kerasft.report.criterion import criterion_of
+from kerasft.report.percent_ticks import PercentTicks
 from kerasft.report.svg import plain_text
 
 # Inches. At 72 points an inch these are as wide as a phone or as one of two
@@ -104,7 +105,7 @@ def training_figure(history, metric):
             # One value alone would be given an axis that reaches past 100%.
             low, high = axes.get_ylim()
             axes.set_ylim(max(low, -0.01), min(high, 1.01))
-            axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+            axes.yaxis.set_major_formatter(PercentTicks())
         axes.set_title(metric, loc="left", fontsize=8.5, color=TEXT, pad=5)
         axes.set_xlabel("epoch")
         return figure
@@ -145,7 +146,3 @@ def _short(value, _):
     if abs(value) >= 1e6:
         return f"{value / 1e6:g}M"
     return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:,g}"
-
-
-def _percent(value, _):
-    return f"{100 * value:.3g}%"

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from kerasft.chart_style import BLUE, GREY, INK, TEXT, chart_style
+from kerasft.report.percent_ticks import PercentTicks
 from kerasft.report.svg import plain_text
 
 # Inches.
@@ -63,7 +64,7 @@ def _limits(axes, leaderboard, x, zero):
     margin = 0.05 * max(high.max() - low.min(), 0.02)
     axes.set_ylim(max(low.min() - margin, -0.01), min(high.max() + margin, 1.01))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
+    axes.yaxis.set_major_formatter(PercentTicks())
     axes.set_xscale("log")
     axes.set_xlim(zero / 2, 2 * max(x.max(), 10 * zero))
     decades = 10.0 ** np.arange(np.log10(zero), np.log10(axes.get_xlim()[1]))

@@ -76,6 +76,22 @@ def test_a_comparison_goes_on_where_it_stopped(compare, tmp_path):
     assert file.read_bytes() == before
 
 
+def test_a_comparison_goes_on_that_was_stopped_before_its_first_run_was_done(compare, tmp_path):
+    out = tmp_path / "out"
+    # What an interrupt, a signal or a full disk leaves.
+    (out / ".comparison.0123456789ab.runs").mkdir(parents=True)
+    assert compare(methods="nothing")[0] == 0
+    assert (out / "report.html").is_file()
+
+
+def test_methods_are_looked_up_before_anything_is_read(kerasft, tmp_path):
+    status, _, err = kerasft(
+        "compare", "no.keras", "--clean", "c", "--distorted", "d", "--methods", "foo",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert (status, "'foo'" in err) == (2, True)
+
+
 def test_a_best_model_of_an_earlier_page_does_not_pass_for_that_of_this_one(
     compare, folders, tmp_path
 ):

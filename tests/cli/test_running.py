@@ -1,6 +1,8 @@
 """What commands do before their module is imported."""
 
 import os
+import subprocess
+import sys
 
 from kerasft_cli import running
 
@@ -21,3 +23,20 @@ def test_workers_may_share_an_accelerator(monkeypatch):
     running.run_with_workers("compare")
     # Before the backend starts; what the user says stands.
     assert started == [["false", "true"], ["true", "true"]]
+
+
+def test_a_backend_that_is_not_installed_is_named():
+    # None is what Python knows a module by that cannot be imported.
+    code = (
+        "import sys; sys.modules['jax'] = None; from kerasft_cli.command import main; "
+        "main(['evaluate', 'no.keras', '--data', 'no'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "Error: Expected the backend that KERAS_BACKEND" in done.stderr
+    assert "jax" in done.stderr

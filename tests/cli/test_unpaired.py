@@ -237,6 +237,15 @@ def test_table1_leaves_a_file_alone_that_another_process_writes(
     assert "Expected no other process" in err
 
 
+def test_table1_has_one_name_for_a_distortion(kerasft, trained_model, folders, tmp_path):
+    status, _, _ = _table1(
+        kerasft, trained_model, folders, tmp_path, "--distortion", "blur:central", "--subsets", 1,
+    )  # fmt: skip
+    assert status == 0
+    file = tmp_path / "table1-cifar10_cnn-blur1.csv"
+    assert (pd.read_csv(file)["distortion"] == "blur:1").all()
+
+
 def test_table1_refuses_early(kerasft, trained_model, folders, tmp_path):
     taken = tmp_path / "file"
     taken.write_text("kept")

@@ -7,6 +7,7 @@ from PIL import Image
 
 from kerasft.report import comparison_chart_png, comparison_figure
 from kerasft.report.charts import ranking_figure
+from kerasft.report.percent_ticks import PercentTicks
 
 
 def texts_of(figure):
@@ -97,3 +98,17 @@ def test_labels_stay_inside_the_picture(comparison):
             assert box.x1 <= figure.bbox.width, text.get_text()
             assert box.y0 >= 0, text.get_text()
             assert box.y1 <= figure.bbox.height, text.get_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.6, 0.8, 1.0], ["60%", "80%", "100%"]),
+        ([0.7, 0.725, 0.75], ["70.0%", "72.5%", "75.0%"]),
+        ([0.9985, 0.999, 0.9995, 1.0], ["99.85%", "99.90%", "99.95%", "100.00%"]),
+        ([0.1 + 0.2, 0.4], ["30%", "40%"]),
+        ([], []),
+    ],
+)
+def test_neighbouring_ticks_have_different_texts(values, texts):
+    assert PercentTicks().format_ticks(values) == texts

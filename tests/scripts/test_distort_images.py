@@ -54,6 +54,18 @@ def test_bad_input_is_one_line(distort, tmp_path, capsys):
     assert not out.exists()
 
 
+def test_a_class_of_which_nothing_is_drawn_has_its_folder(distort, tmp_path):
+    distort(tmp_path / "out", "--count", 1, "--image-size", 8, 8)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cat", "dog"]
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 1
+
+
+def test_copies_among_the_images_are_refused(distort, photos, capsys):
+    message = _refused(distort, capsys, photos / "out", "--image-size", 8, 8)
+    assert "output folder outside of the image folders" in message
+    assert not (photos / "out").exists()
+
+
 def test_a_folder_with_other_copies_is_left_alone(distort, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
