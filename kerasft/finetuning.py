@@ -127,8 +127,9 @@ def fine_tune(
             another model, a setting out of range, `batch_norm` for a model
             without batch normalization, no images, NaN or infinity, images or
             labels that do not fit the model or the loss, weights that do not
-            fit the images, a dataset without batches or without an end, or
-            what `make_partially_trainable` refuses. Also a `monitor` that is
+            fit the images, a dataset without batches or without an end, an
+            optimizer that has trained something, or what
+            `make_partially_trainable` refuses. Also a `monitor` that is
             known not to be logged, and a training that diverged to NaN.
         TypeError: No data, data that can be read only once, a monitor that is
             no name, `trainable` that is no list of names, or callbacks that
