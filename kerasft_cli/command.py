@@ -8,6 +8,7 @@ import click
 
 from kerasft_cli.experiment_commands import reproduce
 from kerasft_cli.image_commands import compare, demo, evaluate, rank, robustify
+from kerasft_cli.interrupts import dropped_interrupts_again
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -39,7 +40,8 @@ def main(arguments=None):
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        status = cli.main(arguments, prog_name="kerasft", standalone_mode=False)
+        with dropped_interrupts_again():
+            status = cli.main(arguments, prog_name="kerasft", standalone_mode=False)
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # Click 8.1 does not have it.
             print(error.format_message(), file=sys.stderr)
