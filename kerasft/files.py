@@ -1,15 +1,42 @@
 """Files that are written whole or not at all, and by one process at a time."""
 
 import contextlib
+import errno
 import glob
 import importlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
 # Elsewhere two processes at one file are not noticed.
 _fcntl = importlib.import_module("fcntl") if os.name == "posix" else None
+
+# A disk, a quota or a limit of the process.
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextlib.contextmanager
+def room_in(place):
+    """Say where there is no room for what the block writes; the system's error does not.
+
+    Args:
+        place: The folder that the block writes to.
+
+    Raises:
+        OSError: There is none.
+    """
+    try:
+        yield
+    except OSError as error:
+        # NumPy tells of elements that it could not write, without the reason.
+        if error.errno not in _FULL and not re.search(r"requested and \d+ written", str(error)):
+            raise
+        raise OSError(
+            f"Expected room for the results in {place}. Received: {error.strerror or error}; "
+            "what was there before is untouched."
+        ) from error
 
 
 def temporary_names(path):
@@ -38,6 +65,7 @@ def write_whole(path, content):
     Raises:
         FileNotFoundError, NotADirectoryError: Its folder does not exist, or is
             none.
+        OSError: Its folder is full.
     """
     path = pathlib.Path(path)
     try:
@@ -48,7 +76,7 @@ def write_whole(path, content):
             f"({error.strerror})."
         ) from error
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with room_in(path.parent), os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

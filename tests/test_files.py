@@ -2,6 +2,7 @@ import os
 import stat
 
 import pytest
+from full_disk import no_file_over
 
 from kerasft.files import locked, write_whole
 
@@ -41,6 +42,16 @@ def test_failed_write_leaves_what_was_there(tmp_path):
     path.write_bytes(b"old")
     with pytest.raises(TypeError):
         write_whole(path, "text")
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
+
+
+@posix
+def test_a_full_disk_is_told_with_its_place(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_bytes(b"old")
+    with no_file_over(1000), pytest.raises(OSError, match=r"^Expected room for the") as told:
+        write_whole(path, b"new" * 1000)
+    assert str(tmp_path) in str(told.value)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
 
 

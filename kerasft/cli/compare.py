@@ -70,11 +70,20 @@ def run(
     )
     check_output_apart(out, clean, distorted, validation, test, clean_test)
     check_two_folders(clean, distorted)
+    wanted = split_names(layers)
     if model is None:
         inputs, labels = digits_to_compare(), labels or _QUICK_LABELS
     elif cifar10_c is not None:
         inputs = read_corruptions(
-            model, cifar10_c, severity, clean, clean_test, split_names(classes), pixels, labels
+            model,
+            cifar10_c,
+            severity,
+            clean,
+            clean_test,
+            split_names(classes),
+            pixels,
+            labels,
+            wanted,
         )
     else:
         inputs = read_folders(
@@ -87,6 +96,7 @@ def run(
             split_names(classes),
             pixels,
             labels,
+            wanted,
         )
     seeds = 1 if quick else seeds
     with workers(jobs):
@@ -96,7 +106,7 @@ def run(
             methods=methods,
             labels=labels,
             seeds=seeds,
-            layers=split_names(layers),
+            layers=wanted,
             learning_rate="search" if search_learning_rate else 1e-3,
             epochs=min(epochs, _QUICK_EPOCHS) if quick else epochs,
             patience=patience,

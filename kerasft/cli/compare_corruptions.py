@@ -4,11 +4,12 @@ import numpy as np
 
 from kerasft.cli.classifier import Classifier
 from kerasft.cli.compare_inputs import CompareInputs, check_labels
+from kerasft.comparison.checks import check_layers
 from kerasft.datasets import cifar10_c, cifar10_c_corruptions, stratified_split
 from kerasft.datasets.cifar10 import CLASSES
 
 
-def read_corruptions(model, path, severity, clean, clean_test, classes, pixels, labels):
+def read_corruptions(model, path, severity, clean, clean_test, classes, pixels, labels, layers):
     """Read a model and CIFAR-10-C, every corruption a set of distorted images.
 
     Of every corruption the same half of the images, by class and seeded, is
@@ -23,18 +24,21 @@ def read_corruptions(model, path, severity, clean, clean_test, classes, pixels, 
             CIFAR-10.
         pixels: Pixel range that the model takes.
         labels: Number of labelled images that will be drawn, or `None`: all.
+        layers: Names of the layers that will be tuned, or `None`: all.
 
     Returns:
         A `CompareInputs`.
 
     Raises:
-        ValueError: No corruptions, fewer images than `labels`, a model for
+        ValueError: Unknown `layers`, no corruptions, fewer images than `labels`, a model for
             other images or classes, or what reading refuses.
     """
     names = tuple(classes or CLASSES)
     if sorted(names) != sorted(CLASSES):
         raise ValueError(f"Expected the classes {list(CLASSES)}. Received: {list(names)}.")
     classifier = Classifier.load(model, pixels)
+    # Before any image is read.
+    check_layers(classifier.model, layers)
     classifier.check_classes(path, names)
     if classifier.image_size not in (None, (32, 32)) or classifier.channels != 3:
         raise ValueError(

@@ -7,12 +7,13 @@ from kerasft.cli.compare_inputs import CompareInputs, check_labels
 from kerasft.cli.input_folders import same_classes
 from kerasft.cli.overlap import clean_accuracy_note, leave_out, list_folders, shared_images
 from kerasft.cli.pairs import find_twins
+from kerasft.comparison.checks import check_layers
 from kerasft.datasets import list_image_folder, stratified_split
 from kerasft.datasets.unlabelled_folder import list_unlabelled_folder
 
 
 def read_folders(
-    model, clean, distorted, validation, test, clean_test, classes, pixels, labels=None
+    model, clean, distorted, validation, test, clean_test, classes, pixels, labels=None, layers=None
 ):
     """Read a model and image folders, and share the images out.
 
@@ -27,15 +28,18 @@ def read_folders(
         classes: Names of the class folders in output order, or `None`.
         pixels: Pixel range that the model takes.
         labels: Number of labelled images that will be drawn, or `None`: all.
+        layers: Names of the layers that will be tuned, or `None`: all.
 
     Returns:
         A `CompareInputs`.
 
     Raises:
-        ValueError: Too few images, also for `labels`, none that are not measured on too, no
-            labelled ones to measure on, or what reading refuses.
+        ValueError: Unknown `layers`, too few images, also for `labels`, none that are not
+            measured on too, no labelled ones to measure on, or what reading refuses.
     """
     classifier = Classifier.load(model, pixels)
+    # Before any image is read.
+    check_layers(classifier.model, layers)
     files = list_unlabelled_folder(distorted)
     labelled = (clean, None if files else distorted, validation, test, clean_test)
     names = same_classes(filter(None, labelled), classes)
@@ -44,7 +48,6 @@ def read_folders(
             "Expected --test DIR, labelled distorted images to measure on. Received: none, and "
             f"{distorted} without class folders."
         )
-    # Before any image is read.
     held_out, held_out_notes = None, []
     if validation is not None:
         found = list_image_folder(validation, names)[1]

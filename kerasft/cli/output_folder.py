@@ -1,17 +1,13 @@
 import contextlib
-import errno
 import os
 import pathlib
 import shutil
 import tempfile
 
-from kerasft.files import locked, temporary_names
+from kerasft.files import locked, room_in, temporary_names
 
 # Of 255 bytes that a file system allows; the rest is for the temporary folder beside it.
 _LONGEST_NAME = 230
-
-# A disk, a quota or a limit of the process.
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def check_output_folder(path, force, names=()):
@@ -86,7 +82,8 @@ def output_folder(path, force):
         with locked(place / path.name, wait=True):
             # Another process may have made the folder in the meantime.
             if place == _place(path):
-                yield from _staged(path, place, force)
+                with room_in(place):
+                    yield from _staged(path, place, force)
                 return
 
 
@@ -121,13 +118,6 @@ def _staged(path, place, force):
             staging.rmdir()
         else:
             os.rename(staging, path)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise OSError(
-            f"Expected room for the results in {place}. Received: {error.strerror or error}; "
-            "nothing was written."
-        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

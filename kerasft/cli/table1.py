@@ -14,6 +14,7 @@ from kerasft.cli.input_folders import check_output_apart
 from kerasft.cli.names import split_names
 from kerasft.cli.output import print_line
 from kerasft.cli.output_folder import check_output_folder
+from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
 from kerasft.experiments import provenance, summarise_table1, table1
 from kerasft.experiments.results_file import ResultsFile, typed
@@ -35,13 +36,16 @@ def run(model, data, distortion, layers, subsets, size, pixels, classes, out):
     network, wanted = classifier.model_of_bytes(), split_names(layers)
     check_convolutions(network, model, wanted)
     ranker = Ranker(network, wanted)
-    folder = classifier.read(data, split_names(classes))
-    classifier.check_pixels(folder.images, folder.labels)
-    if len(folder.images) < 2 * size:
+    names = split_names(classes)
+    # Before any image is read.
+    found = len(list_image_folder(data, names)[1])
+    if found < 2 * size:
         raise ValueError(
             f"Expected at least {2 * size} images for two sets of --size {size}. "
-            f"Received: {len(folder.images)} in {data}."
+            f"Received: {found} in {data}."
         )
+    folder = classifier.read(data, names)
+    classifier.check_pixels(folder.images, folder.labels)
     # A model may be called anything.
     name = re.sub(r"[^\w-]+", "_", classifier.model.name)
     file = out / f"table1-{name}-{distortion.replace(':', '')}.csv"

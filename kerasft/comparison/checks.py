@@ -76,8 +76,21 @@ def check_settings(model, settings, seeds):
             f"Expected a model that can be saved. Received: {model.name!r} "
             f"({type(error).__name__}: {error})."
         ) from error
+    check_layers(model, settings.layers)
+
+
+def check_layers(model, names):
+    """Refuse layers that filters cannot be tuned in or selected from.
+
+    Args:
+        model: A `keras.Model`.
+        names: Names of layers, or `None`.
+
+    Raises:
+        ValueError: A layer that is unknown or no `Conv2D`.
+    """
     layers = named_layers(model)
-    for name in settings.layers or ():
+    for name in names or ():
         layer = layers[find_layer(name, layers)]
         if not isinstance(layer, keras.layers.Conv2D):
             raise ValueError(

@@ -24,7 +24,7 @@ from kerasft.comparison.run_method import ComparisonBench, apply_method, run_met
 from kerasft.comparison.settings import Settings
 from kerasft.datasets import stratified_split
 from kerasft.experiments import run_grid
-from kerasft.files import locked, temporary_names
+from kerasft.files import locked, room_in, temporary_names
 from kerasft.layer_names import layer_names
 
 
@@ -167,10 +167,12 @@ def _run(model, compared, settings, methods, configurations, columns, out):
         with locked(folder / "comparison"):
             work = pathlib.Path(tempfile.mkdtemp(**temporary_names(folder / "comparison")))
             try:
-                model.save(work / "model.keras")
+                with room_in(folder):
+                    model.save(work / "model.keras")
+                    stored = store_images(compared, work)
                 bench = ComparisonBench(
                     str((work / "model.keras").absolute()),
-                    store_images(compared, work),
+                    stored,
                     settings,
                     methods,
                     policy.name,

@@ -8,7 +8,7 @@ import pathlib
 import keras
 
 from kerasft.backend import default_jit_compile
-from kerasft.files import locked, write_whole
+from kerasft.files import locked, room_in, write_whole
 from kerasft.models import all_conv_net, cifar10_cnn
 from kerasft.progress import track
 from kerasft.seeding import seed_keras
@@ -119,7 +119,8 @@ def _train(baseline, store, path):
             *train, batch_size=baseline.batch_size, validation_data=validation, verbose=0
         )
         epochs.append({name: float(values[0]) for name, values in history.history.items()})
-        model.save(checkpoint(epoch + 1))
+        with room_in(path.parent):
+            model.save(checkpoint(epoch + 1))
         # From here on the epoch counts.
         settings = {**dataclasses.asdict(baseline), "images": store.digest}
         dropout = [keras.ops.convert_to_numpy(state).tolist() for state in _dropout_states(model)]
@@ -130,7 +131,8 @@ def _train(baseline, store, path):
                 checkpoint(old).unlink(missing_ok=True)
     best = keras.saving.load_model(checkpoint(_best(epochs)), compile=False)
     staging = path.with_name(f".{path.stem}.best.keras")
-    best.save(staging)
+    with room_in(path.parent):
+        best.save(staging)
     staging.replace(path)
     for epoch in range(1, len(epochs) + 1):
         checkpoint(epoch).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasft.datasets import stratified_split
 from kerasft.distortions import parse_distortion, takes_first_index
+from kerasft.files import room_in
 
 # Distorted test images are the same for every run, and no others have their noise.
 _TEST_SEED = 1000
@@ -39,6 +40,9 @@ class ImageStore:
 
         Returns:
             The `ImageStore`; its folder is named after its content.
+
+        Raises:
+            OSError: `cache` is full.
         """
         digest = hashlib.sha256()
         arrays = {
@@ -54,8 +58,9 @@ class ImageStore:
         if not folder.exists():
             staging = pathlib.Path(tempfile.mkdtemp(dir=cache, prefix=f".{folder.name}."))
             try:
-                for name, array in arrays.items():
-                    np.save(staging / f"{name}.npy", array)
+                with room_in(cache):
+                    for name, array in arrays.items():
+                        np.save(staging / f"{name}.npy", array)
                 staging.rename(folder)
             except OSError:
                 if not folder.exists():

@@ -134,8 +134,8 @@ def _validate_exemplars(exemplars, clean, distorted, memory):
     if exemplars > 1 and 16 * most**2 > memory:
         raise ValueError(
             f"Expected at most {int((memory / 16) ** 0.5):,} images in a set for several exemplars "
-            f"within memory={memory:,} bytes. Received: {most:,}; draw a subset or give more "
-            "memory."
+            f"within {memory:,} bytes. Received: {most:,}; draw a subset, or give "
+            "rank_filters_from_exemplars more memory=."
         )
 
 

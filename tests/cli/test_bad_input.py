@@ -246,6 +246,20 @@ def test_layers_are_refused_before_images_are_read(kerasft, tmp_path, layers):
             "--out", tmp_path / "out",
         )  # fmt: skip
         _refused(done, "Received: 'conv9'", tmp_path)
+        done = kerasft(
+            "compare", model, "--clean", damaged,
+            "--distorted", shutil.copytree(damaged, tmp_path / "damaged_too"),
+            "--layers", layers, "--out", tmp_path / "out",
+        )  # fmt: skip
+        _refused(done, "Received: 'conv9'", tmp_path)
+
+
+def test_a_table_of_more_images_than_there_are_is_refused_before_they_are_read(kerasft, tmp_path):
+    done = kerasft(
+        "reproduce", "table1", _model(tmp_path / "model.keras"), "--size", "30",
+        "--data", _truncated_jpeg(None, tmp_path / "damaged"), "--out", tmp_path / "out",
+    )  # fmt: skip
+    _refused(done, "Expected at least 60 images for two sets of --size 30. Received: ", tmp_path)
 
 
 def test_bad_model_files(kerasft, folders, tmp_path):

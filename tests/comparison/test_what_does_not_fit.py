@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from fake_methods import TURN, fake
+from full_disk import no_file_over
 
 from kerasft.comparison.images import ComparedImages
 from kerasft.comparison.notes import notes_on
@@ -63,6 +64,13 @@ def test_which_method_failed_is_told_from_a_worker_process_too(compare):
         pytest.raises(OSError, match=r"disk is full\nMethod 'broken' failed .* with seed 0"),
     ):
         compare(*methods)
+
+
+def test_a_full_disk_is_told_with_its_place(compare, tmp_path):
+    with no_file_over(1000), pytest.raises(OSError, match=r"^Expected room for the") as told:
+        compare(fake("nothing"), out=tmp_path)
+    assert str(tmp_path) in str(told.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reason_that_cannot_be_found_names_the_method(compare):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from eagerly import eagerly
+from full_disk import no_file_over
 
 import kerasft
 from kerasft.datasets import ImageDataset
@@ -290,6 +291,17 @@ def _stop_and_go_on(whole, store, tmp_path, place, after, number):
     assert path.name == whole[0].name
     _assert_same_bytes(_weights(path), _weights(whole[0]))
     assert path.with_suffix(".json").read_text() == whole[0].with_suffix(".json").read_text()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"{path.stem}.json", path.name]
+
+
+def test_a_full_disk_is_told_with_its_place_and_the_training_goes_on(
+    eager, eager_whole, store, made_up_fits, tmp_path
+):
+    with no_file_over(1000), pytest.raises(OSError, match=r"^Expected room for the") as told:
+        train_baseline(MADE_UP, store, tmp_path)
+    assert str(tmp_path) in str(told.value)
+    path = train_baseline(MADE_UP, store, tmp_path)
+    _assert_same_bytes(_weights(path), _weights(eager_whole[0]))
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"{path.stem}.json", path.name]
 
 

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from full_disk import no_file_over
 
 import kerasft
 from kerasft.datasets import ImageDataset
@@ -164,6 +165,13 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch, dataset, p
             ImageStore.create(dataset, tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert ImageStore.create(dataset, tmp_path).classes == 10
+
+
+def test_a_full_disk_is_told_with_its_place(tmp_path, dataset):
+    with no_file_over(1000), pytest.raises(OSError, match=r"^Expected room for the") as told:
+        ImageStore.create(dataset, tmp_path)
+    assert str(tmp_path) in str(told.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_split_is_80_to_20_by_class_and_the_same_each_time(store, dataset, tmp_path):
