@@ -184,7 +184,8 @@ def evaluate(**options):
 @click.option(
     "--quick",
     is_flag=True,
-    help="One seed and few epochs, to see that it runs; without MODEL on embedded digits.",
+    help="One seed and, without --epochs, few of them, to see that it runs; without MODEL on "
+    "embedded digits, of which --labels are 100.",
 )
 @click.option("--save-best", is_flag=True, help="Write the recommended model, best.keras.")
 @out_options(

@@ -108,7 +108,7 @@ def run(
             seeds=seeds,
             layers=wanted,
             learning_rate="search" if search_learning_rate else 1e-3,
-            epochs=min(epochs, _QUICK_EPOCHS) if quick else epochs,
+            epochs=_QUICK_EPOCHS if quick and "--epochs" not in given else epochs,
             patience=patience,
             batch_size=batch_size,
             out=out,

@@ -69,6 +69,7 @@ def test_without_intervals_memory_and_clean_accuracy(read_page):
     assert "nan" not in text
     assert "75.0%" in text
     assert "MiB" not in text
+    assert "interval" not in text
 
 
 def test_no_method_at_all(read_page):

@@ -179,6 +179,11 @@ def test_comparison_shows_intervals_where_there_are_any(make_report, read_page):
     text = read_page(render_report(make_report())).text
     assert "65.4% 64.0–66.8" in text
     assert "nan" not in text
+    told = "Under an accuracy on distorted images stands its 95% interval."
+    assert told in text
+    comparison = make_report().comparison
+    single = comparison.assign(**dict.fromkeys(["distorted_low", "distorted_high"], np.nan))
+    assert told not in read_page(render_report(make_report(comparison=single))).text
 
 
 def test_notes_and_facts_are_shown(make_report, read_page):
