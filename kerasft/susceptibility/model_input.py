@@ -96,6 +96,32 @@ def validate_model_input(model, images, name):
         )
 
 
+def refuse_single_images(model, data, name):
+    """Refuse a `tf.data.Dataset` of images one by one, whose rows would pass for images.
+
+    Args:
+        model: A `keras.Model`.
+        data: Images, whatever holds them.
+        name: What they are, for the error.
+
+    Raises:
+        ValueError: Such a dataset, for a model with one input.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    spec = getattr(data, "element_spec", None)
+    spec = spec[0] if isinstance(spec, tuple) and spec else spec
+    rank = getattr(getattr(spec, "shape", None), "rank", None)
+    if len(inputs) != 1 or rank is None or rank != len(inputs[0].shape) - 1:
+        return
+    expected, shape = tuple(inputs[0].shape)[1:], tuple(spec.shape)
+    # Batches of gray images without their last axis have as many axes.
+    if None not in shape and expected[-1] is not None and _fits(shape, expected):
+        raise ValueError(
+            f"Expected {name} images as a dataset of batches. Received: a dataset of single "
+            f"images {shape}; call its method batch."
+        )
+
+
 def validate_one_tensor_out(model, name):
     """Refuse a model that gives its single output in a dictionary.
 
@@ -132,6 +158,8 @@ def _validate_several(model, images, name):
 
 def _may_fit(shape, expected):
     # Keras adds and takes away a last axis of one by itself.
-    return len(shape) != len(expected) or all(
-        wanted is None or wanted == got for wanted, got in zip(expected[1:], shape[1:], strict=True)
-    )
+    return len(shape) != len(expected) or _fits(shape[1:], expected[1:])
+
+
+def _fits(shape, expected):
+    return all(wanted is None or wanted == got for wanted, got in zip(expected, shape, strict=True))

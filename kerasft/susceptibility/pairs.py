@@ -16,7 +16,11 @@ from kerasft.susceptibility.batches import (
     stream_batches,
     to_numpy,
 )
-from kerasft.susceptibility.model_input import validate_model_input, validate_numbers
+from kerasft.susceptibility.model_input import (
+    refuse_single_images,
+    validate_model_input,
+    validate_numbers,
+)
 from kerasft.susceptibility.value_ranges import ValueRanges
 
 _ORDER_SEED = 0
@@ -39,7 +43,7 @@ def count_batches(model, clean, distorted, batch_size):
 
     Raises:
         ValueError: Arrays of different lengths, or of shapes that the model
-            does not take.
+            does not take; a `tf.data.Dataset` of single images.
     """
     rows = count_rows(clean), None if callable(distorted) else count_rows(distorted)
     if None not in rows and rows[0] != rows[1]:
@@ -48,6 +52,7 @@ def count_batches(model, clean, distorted, batch_size):
             f"{rows[0]} clean and {rows[1]} distorted."
         )
     for name, images, known in zip(("clean", "distorted"), (clean, distorted), rows, strict=True):
+        refuse_single_images(model, images, name)
         if known is not None:
             validate_model_input(model, images, name)
     return None if rows[0] is None else -(-rows[0] // batch_size)

@@ -155,6 +155,17 @@ def test_tf_dataset_of_two_inputs_with_labels_is_ranked(clean, distorted):
     assert not ranking["conv1"].mean_distance.any()
 
 
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("side", ["clean", "distorted"])
+def test_tf_dataset_of_single_images_is_refused(model, clean, side, labels):
+    single = tf_dataset(2, labels=labels)(clean).unbatch()
+    pairs = (single, lambda x: x) if side == "clean" else (clean, single)
+    with pytest.raises(
+        ValueError, match=rf"^Expected {side} images as a dataset of batches\. .*method batch\.$"
+    ):
+        kerasft.rank_filters(model, *pairs)
+
+
 def endless_tf(images):
     return tf_dataset(2, labels=False)(images).repeat()
 
