@@ -6,6 +6,7 @@ import tempfile
 
 import keras
 import numpy as np
+import pandas as pd
 
 from kerasft.comparison.checks import (
     check_settings,
@@ -20,7 +21,7 @@ from kerasft.comparison.leaderboard import by_seed, leaderboard, left_out
 from kerasft.comparison.model_digest import model_digest
 from kerasft.comparison.notes import notes_on, notes_on_runs
 from kerasft.comparison.recommend import recommend
-from kerasft.comparison.run_method import ComparisonBench, apply_method, run_method
+from kerasft.comparison.run_method import NUMBERS, ComparisonBench, apply_method, run_method
 from kerasft.comparison.settings import Settings
 from kerasft.datasets import stratified_split
 from kerasft.experiments import run_grid
@@ -178,16 +179,26 @@ def _run(model, compared, settings, methods, configurations, columns, out):
                     policy.name,
                     model.dtype_policy.name,
                 )
-                return run_grid(
+                file = folder / "comparison.csv"
+                runs = run_grid(
                     functools.partial(run_method, bench),
                     configurations,
                     columns,
-                    folder / "comparison.csv",
+                    file,
                     description="Comparing methods",
                 )
             finally:
                 keras.config.set_dtype_policy(policy)
                 shutil.rmtree(work, ignore_errors=True)
+    for name in NUMBERS:
+        # Someone may have edited the file of earlier runs.
+        if not pd.api.types.is_numeric_dtype(runs[name]):
+            words = runs.loc[pd.to_numeric(runs[name], errors="coerce").isna(), name]
+            raise ValueError(
+                f"Expected numbers in column {name} of {file}. Received: "
+                f"{words.max()!r}; remove the rows of that run and it is repeated."
+            )
+    return runs
 
 
 def _with_validation(images):

@@ -79,8 +79,8 @@ def run_method(bench, configuration):
         raise
 
 
-_COLUMNS = (
-    "status",
+# What a run measures.
+NUMBERS = (
     "distorted_accuracy",
     "clean_accuracy",
     "validation_accuracy",
@@ -94,6 +94,7 @@ _COLUMNS = (
     "seconds",
     "peak_memory_mib",
 )
+_COLUMNS = ("status", *NUMBERS)
 
 
 def _left_out(reason):

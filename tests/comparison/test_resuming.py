@@ -71,6 +71,16 @@ def done(tmp_path_factory):
     return folder
 
 
+def test_a_word_among_numbers_is_told(compare, done, tmp_path):
+    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "comparison.csv"
+    pd.read_csv(file, dtype=str).assign(clean_accuracy="good").to_csv(file, index=False)
+    with pytest.raises(
+        ValueError, match=r"^Expected numbers in column clean_accuracy of .*csv\. Received: 'good';"
+    ):
+        compare(fake("nothing"), out=tmp_path, seeds=1)
+
+
 @pytest.mark.parametrize(
     ("changes", "column"),
     [
