@@ -40,7 +40,9 @@ def run(
     files = [path, *output_files(experiment, label, path.parent)]
     check_output_folder(out, True, [file.name for file in files])
     # What would be found out after hours of training the network.
-    ResultsFile(path).read()
+    earlier = ResultsFile(path).read()
+    if experiment == "overlap":
+        _check_two(configurations, earlier)
     with workers(jobs, scheduler):
         store = ImageStore.create(_load(dataset, data), cache)
         _check_sizes(configurations, store)
@@ -55,6 +57,15 @@ def run(
         )
     files = write_outputs(experiment, label, path.parent)
     print_line(f"Wrote {', '.join(map(str, files))}")
+
+
+def _check_two(configurations, earlier):
+    """Refuse one distortion for what two have in common, where the file has no other."""
+    named = {configuration["distortion"] for configuration in configurations}
+    if earlier is not None and "distortion" in earlier:
+        named |= set(earlier["distortion"])
+    if len(named) < 2:
+        raise ValueError(f"Expected at least two --distortions. Received: {', '.join(named)}.")
 
 
 def _by_number(distortion):

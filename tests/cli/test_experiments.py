@@ -136,6 +136,7 @@ def test_results_of_another_network_are_refused_and_kept(reproduce, finished, tm
         ("figure5", ("--distortions", "fog:1"), "'fog:1'"),
         ("figure4", ("--distortions", "awgn:-1"), "Expected"),
         ("figure9", (), "figure9"),
+        ("overlap", ("--distortions", "blur:1,blur:1.0"), "at least two --distortions"),
         ("transfer", ("--distortions", "blur:2"), "'blur:2'"),
         ("figure6", ("--data", "somewhere"), "embedded"),
         ("figure6", ("--scheduler", "tcp://127.0.0.1:1"), "one of --jobs and --scheduler"),
@@ -164,6 +165,16 @@ def test_a_folder_in_the_place_of_an_output_is_refused_before_any_run(reproduce,
         status, _, err = reproduce("figure6", "--data", "somewhere", out=out)
         assert (status, f"Received: {name}, which is a folder" in err) == (2, True)
         assert [x.name for x in out.iterdir()] == [name]
+
+
+def test_a_distortion_is_added_to_others_for_what_they_have_in_common(
+    reproduce, finished, tmp_path
+):
+    finished("overlap")
+    status, output, _ = reproduce("overlap", "--distortions", "awgn:5", "--pairs", 50)
+    assert (status, "overlap-cifar10_cnn-digits.svg" in output) == (0, True)
+    table = pd.read_csv(tmp_path / "results" / "overlap-cifar10_cnn-digits.summary.csv")
+    assert set(table["first"]) | set(table["second"]) == {"blur:1", "awgn:15", "awgn:5"}
 
 
 def test_rankings_of_another_number_of_pairs_are_refused_before_any_run(
