@@ -1,6 +1,7 @@
 import pathlib
 
 from kerasft.cli.output import print_line
+from kerasft.cli.output_folder import check_output_folder
 from kerasft.experiments.catalogue import EXPERIMENTS
 from kerasft.experiments.claims import claims
 from kerasft.experiments.outputs import write_outputs
@@ -20,6 +21,7 @@ def run(out):
     tables = [f for f in sorted(folder.glob("table1-*.csv")) if not f.stem.endswith(".summary")]
     if not found and not tables:
         raise FileNotFoundError(f"Expected runs of experiments in {folder}. Received: none.")
+    check_output_folder(folder, force=True)
     files = []
     for name, label in found:
         try:
@@ -40,4 +42,6 @@ def run(out):
             continue
         files.append(folder / f"claims-{label}.csv")
         write_whole(files[-1], content)
+    if not files:
+        raise ValueError(f"Expected complete runs in {folder}. Received: none that are.")
     print_line(f"Wrote {len(files)} files to {folder}")

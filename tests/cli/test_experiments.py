@@ -216,6 +216,15 @@ def test_a_file_cut_off_keeps_no_other_network_from_being_judged(finished, keras
     assert (results / "claims-cifar10_cnn-digits.csv").exists()
 
 
+def test_a_report_of_damaged_files_alone_is_an_error(kerasft, tmp_path):
+    (tmp_path / "figure6-a.csv").write_text("run,size\n1,2")
+    status, output, err = kerasft("reproduce", "report", "--out", tmp_path)
+    assert status == 2
+    assert output.count("Left out") == 2
+    assert err == f"Error: Expected complete runs in {tmp_path}. Received: none that are.\n"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_scheduler_that_is_not_there_is_told_before_anything_else(kerasft, tmp_path):
     pytest.importorskip("dask.distributed")
     status, _, err = kerasft(
