@@ -7,7 +7,7 @@ from kerasft.criteria.joint_criterion import JointCriterion
 from kerasft.criteria.ranking_data import RankingData
 from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.susceptibility import FilterRanking, LayerRanking, rank_filters
-from kerasft.susceptibility.model_input import validate_model
+from kerasft.susceptibility.model_input import validate_model, validate_one_input
 from kerasft.susceptibility.rank_filters import convolution_chains
 
 
@@ -47,8 +47,9 @@ def rank_filters_by(criterion, model, data, *, layers=None):
             `criterion` neither a name nor a function, `layers` no list of
             names.
         ValueError: An unknown criterion or layer, data without what the
-            criterion needs or that do not fit the model, or scores that are
-            not one finite number for each filter.
+            criterion needs or that do not fit the model, a model with several
+            inputs for a criterion that looks at images (`rank_filters` ranks
+            it), or scores that are not one finite number for each filter.
 
     Example:
 
@@ -66,6 +67,9 @@ def rank_filters_by(criterion, model, data, *, layers=None):
         raise TypeError(f"Expected data as a RankingData. Received: {type(data).__name__}.")
     # Before the work, whose result it stands in.
     images = data.images
+    # Of several arrays the number would be that of the arrays.
+    if images and criterion in CRITERIA.values():
+        validate_one_input(model)
     names = list(convolution_chains(model, layers))
     if criterion is emd_borda:
         return rank_filters(model, *data.require("clean", "distorted"), layers=names)

@@ -217,6 +217,16 @@ def test_bad_images_are_refused(network, digits, criterion, distorted, message):
         kerasft.rank_filters_by(criterion, network, data)
 
 
+@pytest.mark.parametrize("criterion", [name for name, parts in NEEDS.items() if parts])
+def test_a_model_of_several_inputs_is_refused(digits, criterion):
+    inputs = [keras.Input((8, 8, 1)), keras.Input((8, 8, 1))]
+    maps = keras.layers.Conv2D(2, 3)(keras.layers.Add()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(maps)))
+    two = kerasft.RankingData([digits.clean] * 2, [digits.distorted] * 2, digits.labels)
+    with pytest.raises(ValueError, match=r"^Expected a model with one input\. Received: .* with 2"):
+        kerasft.rank_filters_by(criterion, model, two)
+
+
 @pytest.mark.parametrize(("images", "kind"), [(iter([1]), "list_iterator"), (5, "int")])
 @pytest.mark.parametrize("part", ["clean", "distorted"])
 def test_images_without_a_number_are_refused_before_any_scoring(network, images, kind, part):
