@@ -52,7 +52,7 @@ def demo(**options):
 @unpaired_options
 @layers_option
 @image_options
-@seed_option
+@seed_option("Random seed of --distortion.")
 @out_options("kerasft-ranking")
 @json_option
 def rank(**options):
@@ -100,7 +100,7 @@ def rank(**options):
 @unpaired_options
 @layers_option
 @image_options
-@seed_option
+@seed_option()
 @out_options()
 @json_option
 def robustify(**options):
@@ -125,7 +125,7 @@ def robustify(**options):
 @click.option("--data", metavar="DIR", required=True, help="Labelled images.")
 @click.option("--distortion", metavar="KIND", help=DISTORTION_HELP)
 @image_options
-@seed_option
+@seed_option("Random seed of --distortion.")
 @json_option
 def evaluate(**options):
     """Measure the accuracy of MODEL on labelled images.

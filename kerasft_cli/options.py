@@ -42,14 +42,14 @@ def image_options(command):
     return command
 
 
-def seed_option(command):
+def seed_option(text="Random seed."):
     return click.option(
         "--seed",
         type=WholeNumber(0, 2**32 - 1),
         default=0,
         show_default=True,
-        help="Random seed.",
-    )(command)
+        help=text,
+    )
 
 
 def layers_option(command):
