@@ -29,6 +29,13 @@ def test_shares_of_classes_are_kept_to_the_row():
         assert (np.abs(np.bincount(labels[second]) - expected) <= 1).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_two_images_of_a_class_each_part_has_one_where_it_has_just_room(seed):
+    labels = np.array([0, 1, 2, 2, 1, 0])
+    for rows in stratified_split(labels, 3, seed):
+        assert sorted(labels[rows]) == [0, 1, 2]
+
+
 def test_an_image_alone_in_its_class_leaves_the_shares_of_the_others():
     labels = np.append(np.repeat(np.arange(10), 100), [10, 12])
     drawn = [stratified_split(labels, 30, seed)[1] for seed in range(40)]
@@ -44,6 +51,10 @@ def test_split_is_that_of_the_seed():
     again = stratified_split(labels, 200, seed=1)
     np.testing.assert_array_equal(first, again[0])
     np.testing.assert_array_equal(second, again[1])
+    for default, zero in zip(
+        stratified_split(labels, 200), stratified_split(labels, 200, seed=0), strict=True
+    ):
+        np.testing.assert_array_equal(default, zero)
     assert len(np.intersect1d(second, stratified_split(labels, 200, seed=2)[1])) < 60
 
 

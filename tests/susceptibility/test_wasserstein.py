@@ -148,6 +148,13 @@ def test_wide_numbers_keep_double_precision(dtype):
     np.testing.assert_array_equal(wasserstein_distances(clean, clean + 1), [[1]])
 
 
+@methods
+def test_maps_of_a_single_value_need_no_axis_for_it(method):
+    clean, distorted = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[2.0, 2.0], [1.0, 9.0]])
+    distances = wasserstein_distances(clean, distorted, method)
+    np.testing.assert_array_equal(distances, [[1.0, 0.0], [2.0, 4.0]])
+
+
 def test_no_images_have_no_distances():
     assert wasserstein_distances(np.zeros((0, 2, 2, 3)), np.zeros((0, 2, 2, 3))).shape == (0, 3)
 
