@@ -87,7 +87,8 @@ def overview(runs):
     """A row for each number of labels and method: accuracies in percent, best on average first.
 
     *Beside ours* is how many points the mean over all distortions is above that of ours,
-    seed by seed, with its 95% interval over the seeds.
+    seed by seed, with its 95% interval over the seeds; by it methods are sorted, since
+    *distorted* is a mean over the seeds that a method has.
     """
     rows = []
     summary = summarise(runs)
@@ -109,7 +110,12 @@ def overview(runs):
                 "seeds": group["seeds"].min(),
             }
         )
-    table = pd.DataFrame(rows).sort_values(["labels", "distorted"], ascending=[True, False])
+    table = pd.DataFrame(rows)
+    ours = table.loc[table["method"] == OURS].set_index("labels")["distorted"]
+    ours = table["labels"].map(ours).fillna(0)
+    beside = table["beside ours"].str.split().str[0].astype(float) / 100
+    table["order"] = (ours + beside).fillna(table["distorted"])
+    table = table.sort_values(["labels", "order"], ascending=[True, False]).drop(columns="order")
     return table.assign(distorted=[f"{x:.1%}" if x == x else "" for x in table["distorted"]])
 
 
@@ -180,20 +186,27 @@ def kept_before(source, ideas):
     """What the ideas before the variant that keeps clean accuracy lost and gained, in points.
 
     Args:
-        source: Runs of the same network; their "nothing" is what they are compared with.
+        source: Runs of the same network; their "nothing" is what they are compared with, and
+            the variant as it is now.
         ideas: Dictionary from name to runs.
 
     A row for each idea and number of labels: means over its runs, and the largest mean of
-    *lost* in a cell.
+    *lost* in a cell; *gained now* is what the variant gains in the same runs.
     """
     rows = []
     alone = source[source["method"] == "nothing"].groupby([*CELL, "model_sha256"]).first()
+    now = source[source["method"] == CLEAN_KEPT].set_index([*CELL, "seed"])["distorted_accuracy"]
     for idea, runs in ideas.items():
         done = runs[runs["status"] == "done"]
         before = alone.reindex(pd.MultiIndex.from_frame(done[list(alone.index.names)]))
         done = done.assign(
             lost=100 * (before["clean_accuracy"].to_numpy() - done["clean_accuracy"]),
             gained=100 * (done["distorted_accuracy"] - before["distorted_accuracy"].to_numpy()),
+            now=100
+            * (
+                now.reindex(pd.MultiIndex.from_frame(done[list(now.index.names)])).to_numpy()
+                - before["distorted_accuracy"].to_numpy()
+            ),
         )
         for labels, group in done.groupby("labelled_images"):
             rows.append(
@@ -203,6 +216,7 @@ def kept_before(source, ideas):
                     "lost": round(group["lost"].mean(), 1),
                     "lost where most": round(group.groupby("distortion")["lost"].mean().max(), 1),
                     "gained": round(group["gained"].mean(), 1),
+                    "gained now": round(group["now"].mean(skipna=False), 1),
                     "distortions": group["distortion"].nunique(),
                     "runs": len(group),
                 }
@@ -219,6 +233,10 @@ def verdicts(runs):
     no interval. The best rival is the one beside which ours is judged worst, of those the
     one furthest ahead. The paper's is `most` in all layers or in the first three, whichever
     does better. `seeds` are those of ours and the best rival.
+
+    `over_rival` is the difference of ours and the best rival seed by seed, with its 95%
+    interval: where that spans 0 the two cannot be told apart, whatever the verdict.
+    `rivals_ahead` counts the rivals that are surely ahead of ours.
     """
     rows = []
     done = runs[runs["status"] == "done"]
@@ -237,6 +255,9 @@ def verdicts(runs):
         papers = over[_with_seeds(over.filter([PAPERS, FIRST]))].mean().idxmin()
         verdict, ours, mean, low, seeds = judged[rival]
         gain, gain_low, gain_high = mean_interval(over[papers].dropna())
+        difference, difference_low, difference_high = mean_interval(over[rival].dropna())
+        # Without an interval nothing is sure.
+        ahead = sum(mean_interval(over[name].dropna())[2] < 0 for name in judged)
         rows.append(
             {
                 **dict(zip(CELL, key, strict=True)),
@@ -245,6 +266,10 @@ def verdicts(runs):
                 "rival": mean,
                 "rival_low": low,
                 "verdict": verdict,
+                "over_rival": difference,
+                "over_rival_low": difference_low,
+                "over_rival_high": difference_high,
+                "rivals_ahead": ahead,
                 "papers": papers,
                 "over_most": gain,
                 "over_most_low": gain_low,

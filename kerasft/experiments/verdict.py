@@ -1,4 +1,5 @@
 from kerasft.experiments.common_cells import common_cells
+from kerasft.experiments.distortion_order import in_order
 from kerasft.experiments.summary import mean_intervals, with_interval
 
 HOLDS, PARTLY, NOT, OPEN = "holds", "holds partly", "does not hold", "cannot be judged"
@@ -21,7 +22,8 @@ def judge_difference(rows, margin=0.0, distortions=()):
             judged.
 
     Returns:
-        `(text, verdict)`. The claim holds where the interval of the mean is
+        `(text, verdict)`; where there are several `distortions`, the text has
+        the mean under each, too. The claim holds where the interval of the mean is
         over 0 and so is the mean of every cell; partly where some cell is not;
         it does not hold where the interval is below 0, partly again where
         some cell is surely over 0. Where the interval spans 0, or there is
@@ -38,8 +40,11 @@ def judge_difference(rows, margin=0.0, distortions=()):
     over, below = cells["difference_low"] > -margin, cells["difference_high"] < -margin
     text = (
         f"{with_interval(mean, 'difference', '+.1f', 100)} points in the mean of {len(cells)} "
-        f"cells; over 0 in {(cells['difference'] > 0).sum()}, surely below in {below.sum()}"
+        f"cells; over 0 in {(cells['difference'] > 0).sum()}, surely below "
+        f"{f'-{100 * margin:g} in ' if margin else 'in '}{below.sum()}"
     )
+    if len(distortions) > 1:
+        text += f"; {_by_distortion(rows)}"
     missing = [name for name in distortions if name not in set(rows["distortion"])]
     if missing:
         return f"{text}; too few runs under {', '.join(missing)}", OPEN
@@ -48,3 +53,13 @@ def judge_difference(rows, margin=0.0, distortions=()):
     if mean["difference_high"] < -margin:
         return text, PARTLY if over.any() else NOT
     return text, PARTLY if over.any() and below.any() else OPEN
+
+
+def _by_distortion(rows):
+    """The mean over the cells of each distortion; a mean of two can hide two answers."""
+    means = rows.groupby(["distortion", "seed"], as_index=False)["difference"].mean()
+    table = mean_intervals(means, ["distortion"], ["difference"]).set_index("distortion")
+    return ", ".join(
+        f"{name} {with_interval(table.loc[name], 'difference', '+.1f', 100)}"
+        for name in in_order(table.index)
+    )

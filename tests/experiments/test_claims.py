@@ -53,7 +53,7 @@ def test_without_runs_nothing_is_judged(tmp_path):
     table = claims(tmp_path, "net")
     assert set(table["verdict"]) == {"cannot be judged"}
     assert set(table["file"]) == {""}
-    assert len(table) == 12
+    assert len(table) == 13
 
 
 def test_a_difference_in_every_cell_holds(tmp_path):
@@ -174,6 +174,22 @@ def _rankings(agree):
 def test_rankings_that_agree_are_told_from_random_ones(tmp_path, claim, at_random):
     assert _verdict(tmp_path, _rankings(agree=True), claim, "rankings")[0] == "holds"
     assert _verdict(tmp_path, _rankings(agree=False), claim, "rankings")[0] == at_random
+
+
+def test_what_higher_layers_have_in_common_is_not_what_the_paper_says(tmp_path):
+    first = _rankings(agree=False)
+    higher = _rankings(agree=True)
+    rows = [first.assign(layer="conv1"), *(higher.assign(layer=f"conv{i}") for i in (2, 3))]
+    found = _verdict(tmp_path, pd.concat(rows), "nearly independent", "rankings")[0]
+    assert found == "cannot be judged"
+
+
+def test_the_control_is_judged_like_the_least(tmp_path):
+    rows = _figure5(lambda d, n, m, s: 0.7 + (m in ("most", "random")) * 0.02 + _noise(s))
+    assert _verdict(tmp_path, rows, LEAST)[0] == "holds"
+    found, ours = _verdict(tmp_path, rows, "as many filters at random")
+    assert found == "cannot be judged"
+    assert ours.startswith("+0.0 (+0.0 to +0.0) points in the mean of 12 cells; over 0 in 0")
 
 
 @pytest.mark.parametrize("claim", ["concentrated", "nearly independent"])

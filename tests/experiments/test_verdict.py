@@ -84,8 +84,21 @@ def test_every_distortion_needs_a_finished_cell():
     text, verdict = judge_difference(both, distortions=["blur:1", "awgn:15", "blur:1.5"])
     assert verdict == OPEN
     assert text.startswith("+3.1 ")
+    # The other distortion has no finished cell.
+    assert "; blur:1 +3.1 (+2.9 to +3.3); too few" in text
     assert text.endswith("; too few runs under awgn:15, blur:1.5")
     assert judge_difference(both, distortions=["awgn:15"])[1] == OPEN
+
+
+def test_a_mean_of_two_distortions_does_not_hide_that_they_differ():
+    rows = _rows([(0.03, 0.031, 0.032), (0.05, 0.051, 0.052)])
+    other = _rows([(-0.01, -0.01, -0.01)]).assign(distortion="awgn:15")
+    text, verdict = judge_difference(
+        pd.concat([other, rows]), distortions=["awgn:15", "blur:1"], margin=0.005
+    )
+    assert verdict == PARTLY
+    assert "over 0 in 2, surely below -0.5 in 1; " in text
+    assert text.endswith("; blur:1 +4.1 (+3.9 to +4.3), awgn:15 -1.0 (-1.0 to -1.0)")
 
 
 def test_the_order_of_rows_does_not_matter():

@@ -54,6 +54,12 @@ def test_ours_beside_the_best_rival_and_the_papers(ours, verdict):
     assert row["ours"] == pytest.approx(np.mean(ours))
     assert row["rival_low"] == pytest.approx(0.8 - 0.0248, abs=1e-4)
     assert row["over_most"] == pytest.approx(np.mean(ours) - 0.71)
+    over = np.array(ours) - [0.79, 0.80, 0.81]
+    half = scipy.stats.t.ppf(0.975, 2) * np.std(over, ddof=1) / np.sqrt(3)
+    found = [row[f"over_rival{end}"] for end in ("", "_low", "_high")]
+    assert found == pytest.approx([over.mean(), over.mean() - half, over.mean() + half])
+    # Of two or three points, by an interval of 2.48 to either side, the latter alone is sure.
+    assert row["rivals_ahead"] == (verdict == "below")
 
 
 def test_a_rival_is_judged_over_the_seeds_that_it_has():
@@ -90,6 +96,7 @@ def test_a_rival_with_one_seed_is_none_beside_others_and_no_rival_need_have_all(
 def test_one_seed_is_no_verdict(ours):
     (row,) = verdicts(make_runs({"most": [0.7], OURS: [ours]})).to_dict("records")
     assert (row["best_rival"], row["verdict"], row["seeds"]) == ("most", "open", 1)
+    assert (row["rivals_ahead"], row["over_rival"]) == (0, pytest.approx(ours - 0.7))
 
 
 def test_without_a_common_seed_there_is_no_row():
@@ -105,6 +112,15 @@ def test_the_overview_has_the_best_on_average_first():
     assert table["distorted"].tolist() == ["60.0%", "50.0%", ""]
     assert table.iloc[2][DISTORTIONS[0]] == "90.0%"
     assert table.iloc[2][DISTORTIONS[4]] == ""
+
+
+def test_a_method_with_fewer_seeds_has_its_place_by_those_that_it_shares():
+    # Two points ahead in the one seed that is easy for both, one behind in the mean.
+    runs = make_runs({OURS: [0.6, 0.8], "behind": [0.79, 0.6]}, DISTORTIONS)
+    runs = pd.concat([runs, make_runs({"ahead": [0.62]}, DISTORTIONS)])
+    table = overview(runs)
+    assert table["method"].tolist() == ["ahead", OURS, "behind"]
+    assert table["distorted"].tolist() == ["62.0%", "70.0%", "69.5%"]
 
 
 def test_what_keeping_clean_accuracy_costs():
@@ -149,14 +165,14 @@ def test_the_parts_of_ours_on_both_networks():
 
 
 def test_what_ideas_before_the_variant_lost_and_gained():
-    runs = make_runs({"nothing": [0.4], CLEAN_KEPT: [0.9]}, ("jpeg", "blur:1"))
+    runs = make_runs({"nothing": [0.4], CLEAN_KEPT: [0.9, 0.7, 0]}, ("jpeg", "blur:1"))
     source = runs.assign(model_sha256="a")
     idea = make_runs({"kept": [0.7, 0.6]}, ("jpeg", "blur:1")).assign(model_sha256="a")
     idea["clean_accuracy"] = [0.9, 0.88, 0.86, 0.84]
     (row,) = kept_before(source, {"first": idea}).to_dict("records")
     assert row == {
         **{"idea": "first", "labels": 500, "lost": 3.0, "lost where most": 5.0},
-        **{"gained": 25.0, "distortions": 2, "runs": 4},
+        **{"gained": 25.0, "gained now": 40.0, "distortions": 2, "runs": 4},
     }
 
 
