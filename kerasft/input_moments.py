@@ -44,7 +44,8 @@ class InputMoments(keras.Model):
     """
 
     def __init__(self, model, layer, index):
-        super().__init__(name="input_moments")
+        # The model casts what it is given by its own policy, not by the global one of now.
+        super().__init__(name="input_moments", autocast=False)
         self.model = model
         self.layer = layer
         self.index = index

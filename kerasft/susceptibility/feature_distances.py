@@ -19,7 +19,8 @@ class FeatureDistances(keras.Model):
     """
 
     def __init__(self, feature_maps: FeatureMaps):
-        super().__init__(name="feature_distances")
+        # The model casts what it is given by its own policy, not by the global one of now.
+        super().__init__(name="feature_distances", autocast=False)
         self.feature_maps = feature_maps
         self.run_eagerly = feature_maps.run_eagerly
         self.jit_compile = feature_maps.jit_compile

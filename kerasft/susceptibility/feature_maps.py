@@ -30,7 +30,8 @@ class FeatureMaps(keras.Model):
     """
 
     def __init__(self, model, chains):
-        super().__init__(name="feature_maps")
+        # The model casts what it is given by its own policy, not by the global one of now.
+        super().__init__(name="feature_maps", autocast=False)
         self.model = model
         self.chains = chains
         self._prefix = _prefix(model, [chain[0] for chain in chains.values()])
