@@ -1,6 +1,7 @@
 """The layers below those that are tuned, computed once for all epochs."""
 
 import dataclasses
+import os
 import pathlib
 import re
 
@@ -11,7 +12,7 @@ from kerasft.backend import predict_batch, predict_without_slow_jit
 from kerasft.layers import PartiallyTrainable
 from kerasft.sublayers import sublayers
 
-_ASSUMED_FREE_MEMORY = 2 * 2**30
+_ASSUMED_MEMORY = 4 * 2**30
 
 # Layers that run code of others, change a state though they are frozen, or send
 # a mask along with their output, which would be lost at the cut.
@@ -256,7 +257,7 @@ def free_memory():
         text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
         free = int(re.findall(r"MemAvailable: *(\d+) kB", text)[0]) * 1024
     except (OSError, IndexError):
-        return _ASSUMED_FREE_MEMORY
+        return _half_of_all_memory()
     try:
         group = pathlib.Path("/sys/fs/cgroup")
         limit = int((group / "memory.max").read_text(encoding="ascii"))
@@ -267,3 +268,12 @@ def free_memory():
     except (OSError, ValueError, IndexError):
         return free
     return min(free, limit - used)
+
+
+def _half_of_all_memory():
+    """What may be free where the system does not say: macOS, Windows."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        total = _ASSUMED_MEMORY
+    return total // 2

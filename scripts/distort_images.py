@@ -5,7 +5,8 @@
 The copies keep their paths below the folder (with the suffix .png), so `kerasft
 robustify --clean photos --distorted noisy` finds the pairs. Pictures of different sizes
 need --image-size HEIGHT WIDTH, best that which the model takes: they are resized before they
-are distorted, so that σ is in pixels that the model sees.
+are distorted, so that σ is in pixels that the model sees. Pictures without colour get noise
+without colour, and are written so.
 """
 
 import argparse
@@ -53,7 +54,11 @@ def _distort(args):
     if args.count is not None and args.count < len(paths):
         paths = [paths[i] for i in stratified_split(labels, args.count, args.seed)[1]]
     size = None if args.image_size is None else tuple(args.image_size)
-    distorted = effect(load_image_folder(args.data, paths=paths, image_size=size).images)
+    images = load_image_folder(args.data, paths=paths, image_size=size).images
+    if (images == images[..., :1]).all():
+        # Noise of its own in each channel would be averaged away by a model that takes gray.
+        images = images[..., :1]
+    distorted = effect(images)
     targets = [pathlib.PurePosixPath(path).with_suffix(".png").as_posix() for path in paths]
     save_image_folder(out, distorted, targets)
     for name in names:

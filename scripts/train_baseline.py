@@ -9,10 +9,11 @@ goes on where it stopped.
 """
 
 import argparse
-import shutil
+import pathlib
 
 from kerasft.datasets import cifar10
 from kerasft.experiments import NETWORKS, Baseline, ImageStore, train_baseline
+from kerasft.files import write_whole
 
 
 def main():
@@ -24,10 +25,19 @@ def main():
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--epochs", default=200, type=int, help="at most this many")
     args = parser.parse_args()
+    try:
+        _train(args)
+    except (ValueError, OSError) as error:
+        parser.error(" ".join(str(error).split()))
 
-    store = ImageStore.create(cifar10(args.data), args.cache)
+
+def _train(args):
+    out = pathlib.Path(args.out)
+    if not out.absolute().parent.is_dir() or out.is_dir():
+        raise ValueError(f"Expected a file to write in a folder that exists. Received: {out}.")
     baseline = Baseline(args.network, epochs=args.epochs, seed=args.seed)
-    shutil.copyfile(train_baseline(baseline, store, args.cache), args.out)
+    store = ImageStore.create(cifar10(args.data), args.cache)
+    write_whole(out, train_baseline(baseline, store, args.cache).read_bytes())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """fine_tune with the frozen layers computed once gives what it gives without."""
 
+import os
 import pathlib
 
 import keras
@@ -550,7 +551,12 @@ def test_free_memory_is_what_the_system_says(monkeypatch):
 
     monkeypatch.setattr(pathlib.Path, "read_text", read_text)
     files = {}
-    assert frozen_prefix.free_memory() == 2 * 2**30
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "sysconf", pages.__getitem__)
+        assert frozen_prefix.free_memory() == 2048 * 1000
+        patch.delattr(os, "sysconf")
+        assert frozen_prefix.free_memory() == 2 * 2**30
     files["/proc/meminfo"] = "MemTotal:  9000 kB\nMemFree:  10 kB\nMemAvailable:     5000 kB\n"
     assert frozen_prefix.free_memory() == 5000 * 1024
     files["/sys/fs/cgroup/memory.max"] = "max\n"

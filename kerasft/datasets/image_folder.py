@@ -1,5 +1,6 @@
 """Image folders: `<folder>/<class>/*.jpg|png…`, the layout practitioners have."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -117,9 +118,10 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
 
     Files are decoded by Pillow to the pixels that `keras.utils.load_img`
     gives, so a grayscale file becomes three equal channels, transparency is
-    dropped, and a picture of another size is resized bilinearly to
-    `image_size`. Grayscale of 16 bits, which Keras would clip to white, is
-    scaled to 0–255.
+    dropped. A picture of another size is resized bilinearly to
+    `image_size`, with Pillow, which averages over the area where a picture
+    shrinks, as `keras.utils.image_dataset_from_directory` does not. Grayscale
+    of 16 bits, which Keras would clip to white, is scaled to 0–255.
 
     Args:
         folder: Path of a folder that holds one subfolder per class.
@@ -160,6 +162,8 @@ def load_image_folder(folder, *, image_size=None, channels=3, classes=None, path
     folder = pathlib.Path(folder)
     names, files, labels = list_image_folder(folder, classes)
     if paths is not None:
+        if isinstance(paths, str):
+            raise ValueError(f"Expected paths as a list. Received: {paths!r}.")
         if not len(paths):
             raise ValueError("Expected at least one path. Received: none.")
         label_of = dict(zip(files, labels, strict=True))
@@ -233,8 +237,10 @@ def save_image_folder(folder, images, paths):
         raise ValueError(f"Expected {len(images)} paths. Received: {len(paths)}.")
     # Two spellings may name one file.
     targets = list(map(pathlib.PurePosixPath, paths))
-    if len(set(targets)) != len(targets):
-        raise ValueError(f"Expected a path for each image. Received: {list(paths)[:10]}.")
+    counts = collections.Counter(targets)
+    if len(counts) != len(targets):
+        path, count = counts.most_common(1)[0]
+        raise ValueError(f"Expected a path for each image. Received: {path}, {count} times.")
     folder = pathlib.Path(folder)
     for path in targets:
         if path.is_absolute() or ".." in path.parts or path.suffix != ".png":

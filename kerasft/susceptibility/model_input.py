@@ -3,7 +3,11 @@
 import keras
 import numpy as np
 
+from kerasft.layer_lookup import named_layers
 from kerasft.whole_number import is_whole
+
+# Of images, gray to RGBA.
+_CHANNELS = (1, 3, 4)
 
 
 def validate_model(model, batch_size):
@@ -119,6 +123,31 @@ def refuse_single_images(model, data, name):
         raise ValueError(
             f"Expected {name} images as a dataset of batches. Received: a dataset of single "
             f"images {shape}; call its method batch."
+        )
+
+
+def refuse_channels_first(model, distortion):
+    """Refuse a distortion of the package for a model whose images have channels first.
+
+    Args:
+        model: A `keras.Model`.
+        distortion: A distortion, which takes the last axis for that of channels.
+
+    Raises:
+        ValueError: Such a model.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    shapes = [tuple(x.shape) for x in inputs if len(x.shape) == 4]
+    first = any(shape[1] in _CHANNELS and shape[3] not in _CHANNELS for shape in shapes)
+    # Which of two axes of one size it is, layers tell.
+    if first and any(
+        getattr(layer, "data_format", None) == "channels_first"
+        for layer in named_layers(model).values()
+    ):
+        raise ValueError(
+            f"Expected a function for images with channels first, as {model.name!r} takes them. "
+            f"Received: {distortion!r}, for channels last; give lambda x: np.moveaxis("
+            "distortion(np.moveaxis(x, 1, -1)), -1, 1)."
         )
 
 

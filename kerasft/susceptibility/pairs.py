@@ -17,6 +17,7 @@ from kerasft.susceptibility.batches import (
     to_numpy,
 )
 from kerasft.susceptibility.model_input import (
+    refuse_channels_first,
     refuse_single_images,
     validate_model_input,
     validate_numbers,
@@ -43,7 +44,8 @@ def count_batches(model, clean, distorted, batch_size):
 
     Raises:
         ValueError: Arrays of different lengths, or of shapes that the model
-            does not take; a `tf.data.Dataset` of single images.
+            does not take; a `tf.data.Dataset` of single images; a distortion
+            of the package for images with channels first.
     """
     rows = count_rows(clean), None if callable(distorted) else count_rows(distorted)
     if None not in rows and rows[0] != rows[1]:
@@ -51,6 +53,8 @@ def count_batches(model, clean, distorted, batch_size):
             "Expected as many clean as distorted images. Received: "
             f"{rows[0]} clean and {rows[1]} distorted."
         )
+    if isinstance(distorted, Distortion):
+        refuse_channels_first(model, distorted)
     for name, images, known in zip(("clean", "distorted"), (clean, distorted), rows, strict=True):
         refuse_single_images(model, images, name)
         if known is not None:

@@ -40,6 +40,28 @@ def test_pictures_are_resized_then_distorted_and_keep_their_paths(distort, photo
     np.testing.assert_array_equal(written.images, expected)
 
 
+def test_pictures_without_colour_get_noise_without_colour(distort, tmp_path):
+    gray = np.full((32, 32), 128, "uint8")
+    for name, mode in (("cat/a.png", "L"), ("cat/b.png", "RGB")):
+        path = tmp_path / "gray" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(gray).convert(mode).save(path)
+    distort(tmp_path / "out", "--distortion", "awgn:15", data=tmp_path / "gray")
+    written = load_image_folder(tmp_path / "out", channels=1).images
+    assert written.std() == pytest.approx(15, rel=0.05)
+    # One picture with colour, and all have noise of their own in each channel.
+    Image.fromarray(np.dstack([gray, gray, gray + 1])).save(tmp_path / "gray/cat/c.png")
+    distort(tmp_path / "colour", "--distortion", "awgn:15", data=tmp_path / "gray")
+    written = load_image_folder(tmp_path / "colour", channels=1).images
+    assert written.std() == pytest.approx(15 * np.linalg.norm([0.299, 0.587, 0.114]), rel=0.05)
+
+
+def test_two_pictures_that_would_be_one_copy_are_named(distort, photos, tmp_path, capsys):
+    (photos / "cat/a.png").write_bytes((photos / "cat/b.png").read_bytes())
+    message = _refused(distort, capsys, tmp_path / "out", "--image-size", 8, 8)
+    assert message.endswith("Expected a path for each image. Received: cat/a.png, 2 times.")
+
+
 def _refused(distort, capsys, *arguments, **options):
     with pytest.raises(SystemExit) as stopped:
         distort(*arguments, **options)

@@ -242,6 +242,28 @@ def test_channels_first_layers_are_ranked_by_channel(model, clean, distorted, ra
     images = [x.transpose(0, 3, 1, 2) for x in (clean, distorted)]
     result = kerasft.rank_filters(channels_first, *images)
     agree(result, kerasft.FilterRanking({"first": ranking["first"]}))
+    # It would blur across channels.
+    blur = kerasft.GaussianBlur(1.0)
+    with pytest.raises(ValueError, match="Expected a function for images with channels first"):
+        kerasft.rank_filters(channels_first, images[0], blur)
+    with pytest.raises(ValueError, match="Expected a function for images with channels first"):
+        kerasft.mean_disparity(channels_first, images[0], blur)
+    moved = kerasft.rank_filters(
+        channels_first, images[0], lambda x: np.moveaxis(blur(np.moveaxis(x, 1, -1)), -1, 1)
+    )
+    expected = kerasft.rank_filters(model, clean, blur, layers=["first"])
+    agree(moved, expected)
+
+
+def test_a_model_that_moves_channels_first_itself_takes_distortions(clean):
+    first = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Permute((3, 1, 2)),
+            keras.layers.Conv2D(6, 3, name="first", data_format="channels_first"),
+        ]
+    )
+    assert kerasft.rank_filters(first, clean, kerasft.GaussianBlur(1.0))["first"].pairs == 11
 
 
 def test_partially_trainable_model_ranks_as_its_source(model, clean, distorted, ranking, agree):
