@@ -71,6 +71,11 @@ def test_of_those_within_one_standard_error_the_cheapest_is_recommended():
     assert "fewer added parameters (0 instead of 50)" in text
 
 
+def test_two_seeds_have_a_standard_error_and_one_has_none():
+    assert _recommend({"free": [0.70, 0.80], "heavy": [0.76, 0.76]})[0] == "free"
+    assert _recommend({"free": [0.75], "heavy": [0.76]})[0] == "heavy"
+
+
 def test_the_rule_is_that_of_a_slow_reference():
     generator = np.random.default_rng(0)
     chosen = []
