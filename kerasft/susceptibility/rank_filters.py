@@ -77,13 +77,16 @@ def rank_filters(
             pairs” are endlessly many. Default: use all pairs.
 
     Returns:
-        A `FilterRanking`.
+        A `FilterRanking`. Where distorted images are no other than clean ones
+        (a Keras noise layer does nothing in inference), all distances are 0
+        and the order is that of the indices.
 
     Raises:
         TypeError: `model` is not a `keras.Model`, `layers` no list of names.
         ValueError: Different numbers or shapes of clean and distorted images,
             no images, NaN or infinity in images or feature maps, different
-            value ranges, channels that do not fit the model, a layer that is
+            value ranges, channels that do not fit the model, a distortion of
+            the package for images with channels first, a layer that is
             unknown or not a convolution, `confidence` out of range. With
             `after_activation` a model whose wiring is not known, or a layer
             that is called several times and followed by different ones.
