@@ -20,6 +20,7 @@ from kerasft.datasets import (
     stratified_split,
 )
 from kerasft.distortions import parse_distortion
+from kerasft.distortions.distort_in_parts import distort_in_parts
 
 
 def main():
@@ -58,7 +59,7 @@ def _distort(args):
     if (images == images[..., :1]).all():
         # Noise of its own in each channel would be averaged away by a model that takes gray.
         images = images[..., :1]
-    distorted = effect(images)
+    distorted = distort_in_parts(effect, images)
     targets = [pathlib.PurePosixPath(path).with_suffix(".png").as_posix() for path in paths]
     save_image_folder(out, distorted, targets)
     for name in names:

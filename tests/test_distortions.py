@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 import kerasft
 from kerasft import additive_white_gaussian_noise, gaussian_blur
-from kerasft.distortions import DISTORTIONS, PRESETS, takes_first_index
+from kerasft.distortions import DISTORTIONS, PRESETS, distort_in_parts, takes_first_index
 
 FUNCTIONS = {
     "awgn": additive_white_gaussian_noise,
@@ -281,6 +281,17 @@ def test_presets_are_those_of_the_design():
         "shot": {"low": 500, "central": 100, "high": 50},
     }
     assert PRESETS.keys() == DISTORTIONS.keys()
+
+
+@pytest.mark.parametrize("kind", DISTORTIONS)
+def test_images_distorted_in_parts_are_those_distorted_at_once(monkeypatch, kind):
+    monkeypatch.setattr(distort_in_parts, "_PART", 7)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), "uint8")
+    effect = kerasft.parse_distortion(f"{kind}:high", seed=3)
+    distorted = distort_in_parts.distort_in_parts(effect, images)
+    assert distorted.dtype == np.uint8
+    np.testing.assert_array_equal(distorted, effect(images))
+    assert (distorted != images).any(axis=(1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("kind", DISTORTIONS)

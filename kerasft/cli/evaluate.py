@@ -3,6 +3,7 @@ from kerasft.cli.names import split_names
 from kerasft.cli.output import print_json, print_line
 from kerasft.datasets import list_image_folder
 from kerasft.distortions import parse_distortion
+from kerasft.distortions.distort_in_parts import distort_in_parts
 from kerasft.statistics import proportion_interval
 
 
@@ -14,7 +15,7 @@ def run(model, data, distortion, pixels, classes, seed, as_json):
     classifier = Classifier.load(model, pixels)
     folder = classifier.read(data, names)
     classifier.check_pixels(folder.images, folder.labels)
-    images = folder.images if effect is None else effect(folder.images)
+    images = folder.images if effect is None else distort_in_parts(effect, folder.images)
     right = int((classifier.predict(images) == folder.labels).sum())
     low, high = proportion_interval(right, len(images))
     if as_json:

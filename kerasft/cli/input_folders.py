@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import unicodedata
 
 from kerasft.datasets import list_image_folder
 
@@ -64,9 +65,13 @@ def same_classes(folders, classes):
                 for folder, only in alone.items()
                 if only
             )
+            forms = [
+                {unicodedata.normalize("NFC", name) for name in only} for only in alone.values()
+            ]
+            hint = ", in another Unicode form" if forms[0] == forms[1] else ""
             raise ValueError(
                 f"Expected the same class folders in {first} and {other}. Received: "
-                f"{'; '.join(received)}."
+                f"{'; '.join(received)}{hint}."
             )
     return names
 

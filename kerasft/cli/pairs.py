@@ -1,4 +1,5 @@
 import pathlib
+import unicodedata
 
 from kerasft.datasets import list_image_folder
 
@@ -52,7 +53,8 @@ def find_twins(clean, distorted, classes=None):
 
 def stem(path):
     """What twins have in common: the path below their folders without its suffix."""
-    return str(pathlib.PurePosixPath(path).with_suffix(""))
+    # An archive from macOS spells letters with accents in another way.
+    return unicodedata.normalize("NFC", str(pathlib.PurePosixPath(path).with_suffix("")))
 
 
 def by_stem(paths):

@@ -12,6 +12,7 @@ from kerasft.cli.output_folder import check_output_folder, output_folder, writte
 from kerasft.cli.pairs import find_pairs
 from kerasft.cli.unpaired import Unpaired, rank
 from kerasft.distortions import parse_distortion
+from kerasft.distortions.distort_in_parts import distort_in_parts
 from kerasft.susceptibility import rank_filters
 from kerasft.susceptibility.ranking import fraction_size
 from kerasft.susceptibility.settled import validate_confidence
@@ -60,7 +61,7 @@ def run(
     check_convolutions(classifier.model, model, wanted)
     folder = classifier.read(clean, names, list(twins.values()) or None)
     if effect is not None:
-        distorted_images = effect(folder.images)
+        distorted_images = distort_in_parts(effect, folder.images)
     else:
         distorted_images = classifier.read(distorted, names, list(twins) or None).images
     classifier.check_pixels(folder.images, folder.labels)

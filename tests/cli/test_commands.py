@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import unicodedata
 
 import keras
 import numpy as np
@@ -14,8 +15,10 @@ import pandas as pd
 import pytest
 
 from kerasft.cli import robustify
+from kerasft.cli.input_folders import same_classes
 from kerasft.cli.output_folder import output_folder
-from kerasft.datasets import load_image_folder
+from kerasft.cli.pairs import find_pairs
+from kerasft.datasets import load_image_folder, save_image_folder
 from kerasft.distortions import GaussianBlur, parse_distortion
 from kerasft.evaluation import predict_classes
 from kerasft.finetuning import fine_tune
@@ -224,6 +227,24 @@ def test_pairs_are_found_across_file_suffixes(kerasft, trained_model, folders, t
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert "200 pairs" in out
+
+
+def test_pairs_are_found_across_unicode_forms(tmp_path):
+    for folder, form in (("clean", "NFC"), ("distorted", "NFD")):
+        paths = [f"dog/{unicodedata.normalize(form, 'é')}.png", "dog/2.png"]
+        save_image_folder(tmp_path / folder, np.zeros((2, 4, 4, 3), "uint8"), paths)
+    twins = find_pairs(tmp_path / "clean", tmp_path / "distorted")[1]
+    assert [unicodedata.normalize("NFC", path) for path in twins] == ["dog/2.png", "dog/é.png"]
+    assert sorted(twins.values()) == ["dog/2.png", "dog/é.png"]
+
+
+def test_classes_that_differ_in_their_unicode_form_alone_are_told(tmp_path):
+    folders = [tmp_path / form for form in ("NFC", "NFD")]
+    for folder in folders:
+        path = f"{unicodedata.normalize(folder.name, 'café')}/0.png"
+        save_image_folder(folder, np.zeros((1, 4, 4, 3), "uint8"), [path])
+    with pytest.raises(ValueError, match=r"alone, in another Unicode form\.$"):
+        same_classes(folders, None)
 
 
 def test_force_replaces_our_files_and_keeps_the_others(kerasft, trained_model, folders, tmp_path):
