@@ -53,7 +53,7 @@ def test_without_runs_nothing_is_judged(tmp_path):
     table = claims(tmp_path, "net")
     assert set(table["verdict"]) == {"cannot be judged"}
     assert set(table["file"]) == {""}
-    assert len(table) == 13
+    assert len(table) == 14
 
 
 def test_a_difference_in_every_cell_holds(tmp_path):
@@ -187,9 +187,14 @@ def test_what_higher_layers_have_in_common_is_not_what_the_paper_says(tmp_path):
 def test_the_control_is_judged_like_the_least(tmp_path):
     rows = _figure5(lambda d, n, m, s: 0.7 + (m in ("most", "random")) * 0.02 + _noise(s))
     assert _verdict(tmp_path, rows, LEAST)[0] == "holds"
-    found, ours = _verdict(tmp_path, rows, "as many filters at random")
+    for where in ("everywhere", "for small sets"):
+        found, ours = _verdict(tmp_path, rows, f"as many filters at random {where}")
+        assert found == "cannot be judged"
+        assert ours.startswith("+0.0 (+0.0 to +0.0) points in the mean of 12 cells; over 0 in 0")
+    large = _figure5(lambda d, n, m, s: 0.7 + (m == "most") * 0.02, sizes=(15_000,))
+    assert _verdict(tmp_path, large, "as many filters at random everywhere")[0] == "holds"
+    found = _verdict(tmp_path, large, "as many filters at random for small sets")[0]
     assert found == "cannot be judged"
-    assert ours.startswith("+0.0 (+0.0 to +0.0) points in the mean of 12 cells; over 0 in 0")
 
 
 @pytest.mark.parametrize("claim", ["concentrated", "nearly independent"])
