@@ -99,7 +99,7 @@ def test_report_makes_everything_anew_and_judges_every_claim(finished, kerasft, 
     status, _, _ = kerasft("reproduce", "report", "--out", results)
     assert status == 0
     claims = pd.read_csv(results / "claims-cifar10_cnn-digits.csv", keep_default_na=False)
-    assert len(claims) == 12
+    assert len(claims) == 14
     assert set(claims["verdict"]) <= {
         "holds", "holds partly", "does not hold", "cannot be judged",
     }  # fmt: skip
