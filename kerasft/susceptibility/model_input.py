@@ -114,12 +114,14 @@ def refuse_single_images(model, data, name):
     inputs = getattr(model, "inputs", None) or []
     spec = getattr(data, "element_spec", None)
     spec = spec[0] if isinstance(spec, tuple) and spec else spec
-    rank = getattr(getattr(spec, "shape", None), "rank", None)
-    if len(inputs) != 1 or rank is None or rank != len(inputs[0].shape) - 1:
+    known = getattr(spec, "shape", None)
+    # The shape of TensorFlow that has no number of axes has no length either.
+    if len(inputs) != 1 or known is None or getattr(known, "rank", None) is None:
         return
-    expected, shape = tuple(inputs[0].shape)[1:], tuple(spec.shape)
+    expected, shape = tuple(inputs[0].shape)[1:], tuple(known)
     # Batches of gray images without their last axis have as many axes.
-    if None not in shape and expected[-1] is not None and _fits(shape, expected):
+    alike = len(shape) == len(expected) and None not in shape and expected[-1] is not None
+    if alike and _fits(shape, expected):
         raise ValueError(
             f"Expected {name} images as a dataset of batches. Received: a dataset of single "
             f"images {shape}; call its method batch."
