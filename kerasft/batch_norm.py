@@ -15,7 +15,6 @@ from kerasft.progress import track
 from kerasft.rebuild import rebuild
 from kerasft.stand_in import StandIn
 from kerasft.sublayers import sublayers
-from kerasft.surgery import validate_built
 from kerasft.susceptibility.batches import count_rows, is_finite, refuse_endless, stream_batches
 from kerasft.susceptibility.model_input import validate_model, validate_model_input
 
@@ -81,7 +80,6 @@ def recalibrate_batch_norm(model, images, *, prior=PRIOR, batch_size=64):
         2006.10963, for `prior=0`.
     """
     validate_model(model, batch_size)
-    validate_built(model)
     number = isinstance(prior, numbers.Real) and not isinstance(prior, bool)
     if not number or not 0 <= prior < math.inf:
         raise ValueError(f"Expected prior as a finite number of at least 0. Received: {prior!r}.")

@@ -17,8 +17,10 @@ from kerasft.layer_names import layer_names
 from kerasft.layers import PartiallyTrainable
 from kerasft.seeding import seed_keras
 from kerasft.surgery import make_partially_trainable, merge
+from kerasft.susceptibility.ranking import validate_fraction, validate_which
 from kerasft.training_checks import (
     validate_monitor,
+    validate_optimizer,
     validate_ranges,
     validate_ranking,
     validate_settings,
@@ -127,8 +129,8 @@ def fine_tune(
             another model, a setting out of range, `batch_norm` for a model
             without batch normalization, no images, NaN or infinity, images or
             labels that do not fit the model or the loss, weights that do not
-            fit the images, a dataset without batches or without an end, an
-            optimizer that has trained something, or what
+            fit the images, a dataset without batches or without an end, no
+            optimizer or one that has trained something, or what
             `make_partially_trainable` refuses. Also a `monitor` that is
             known not to be logged, and a training that diverged to NaN.
         TypeError: No data, data that can be read only once, a monitor that is
@@ -155,19 +157,18 @@ def fine_tune(
     validate_settings(epochs, patience, batch_size, seed)
     trainable = layer_names(trainable, "trainable")
     callbacks = _list_callbacks(callbacks)
-    if isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built:
-        raise ValueError(
-            "Expected an optimizer that has trained nothing yet. Received: "
-            f"{optimizer.name!r}, which belongs to the variables of another model; make a new one "
-            "with type(optimizer).from_config(optimizer.get_config())."
-        )
+    validate_optimizer(optimizer)
     validate_batch_norm(batch_norm, model)
     if ranking is not None:
         validate_ranking(ranking, model)
     if seed is not None:
         # Before the copy is made: its dropout layers draw their seeds then.
         seed_keras(seed)
-    if selection is None:
+    if selection is not None:
+        # They have no say beside a selection, but a slip in them is one.
+        validate_fraction(fraction)
+        validate_which(which)
+    else:
         selection = ranking.select(fraction, which=which, seed=seed or 0)
     train, images, labels = read_labelled_set(train, "train", model)
     validation, validation_images, validation_labels = read_labelled_set(

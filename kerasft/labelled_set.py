@@ -89,6 +89,11 @@ def _first_batch(data, name):
         )
     refuse_endless(data)
     batch = data[0] if own else next(iter(data), None)
+    if isinstance(data, list) and not isinstance(batch, (tuple, list)):
+        raise TypeError(
+            f"Expected {name} as a tuple (images, labels) or a dataset of such batches. "
+            "Received: a list."
+        )
     if not isinstance(batch, (tuple, list)) or len(batch) < 2:
         raise ValueError(
             f"Expected {name} to yield batches (images, labels). "

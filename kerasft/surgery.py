@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from kerasft.built_model import validate_built
 from kerasft.layer_lookup import find_layer, named_layers
 from kerasft.layer_names import layer_names
 from kerasft.layers import PartiallyTrainable
@@ -241,22 +242,3 @@ def _unfreeze(model):
     # Setting what is set already would not reach the layers below.
     model.trainable = False
     model.trainable = True
-
-
-def validate_built(model):
-    """Refuse what is not a Keras model, or one whose input shape is not known.
-
-    Args:
-        model: A built `keras.Model`.
-
-    Raises:
-        TypeError: Not a `keras.Model`.
-        ValueError: Not built.
-    """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
-    if not model.built:
-        raise ValueError(
-            f"Expected a built model. Received: {model.name!r}, whose input shape is not known; "
-            "call it on a batch or add an Input layer."
-        )

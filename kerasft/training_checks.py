@@ -36,6 +36,34 @@ def validate_settings(epochs, patience, batch_size, seed):
         )
 
 
+def validate_optimizer(optimizer):
+    """Refuse what `compile` would refuse after the first work, and what trained something else.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`, or the name or configuration of one.
+
+    Raises:
+        ValueError: No optimizer, or one that belongs to the variables of another model.
+    """
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        if optimizer.built:
+            raise ValueError(
+                "Expected an optimizer that has trained nothing yet. Received: "
+                f"{optimizer.name!r}, which belongs to the variables of another model; make a new "
+                "one with type(optimizer).from_config(optimizer.get_config())."
+            )
+        return
+    try:
+        known = keras.optimizers.get(optimizer) is not None
+    except (ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise ValueError(
+            "Expected optimizer as a keras.optimizers.Optimizer, or the name of one. "
+            f"Received: {optimizer!r}."
+        )
+
+
 def validate_monitor(monitor, model, callbacks):
     """Refuse a value that early stopping cannot watch, where that is known.
 

@@ -358,6 +358,25 @@ def _accuracy_of(model, images, labels):
     return tuned.history.history["val_accuracy"][0]
 
 
+@pytest.mark.parametrize("optimizer", ["nope", None, 3, {"class_name": "Nope"}], ids=str)
+def test_what_is_no_optimizer_is_refused_before_the_images_are_looked_at(model, optimizer):
+    with pytest.raises(ValueError, match=r"^Expected optimizer as a keras\.optimizers\.Opt"):
+        _tune(model, None, None, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("slip", "message"),
+    [
+        ({"fraction": 7}, r"^Expected a fraction over 0 and at most 1\. Received: 7\.$"),
+        ({"which": "mots"}, r"^Expected which as 'most', .* Received: 'mots'\.$"),
+    ],
+    ids=str,
+)
+def test_slips_beside_a_selection_are_refused(model, slip, message):
+    with pytest.raises(ValueError, match=message):
+        kerasft.fine_tune(model, None, None, selection={"conv1": [0]}, **slip)
+
+
 def test_an_optimizer_of_another_model_is_refused_before_training(model, data):
     optimizer = keras.optimizers.Adam()
     _tune(model, *data, optimizer=optimizer, epochs=1)

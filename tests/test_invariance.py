@@ -439,6 +439,21 @@ def measure(request):
     return request.param
 
 
+def test_sequential_model_from_a_file_is_compared(clean, distorted, tmp_path):
+    channels = clean.shape[-1]
+    model = keras.Sequential(
+        [
+            keras.Input(clean.shape[1:]),
+            *(layers.Conv2D(channels, 3, activation="relu", name=name) for name in ("a", "b")),
+        ]
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = disparity_maps(model, clean, distorted)
+    for name, maps in disparity_maps(loaded, clean, distorted).items():
+        np.testing.assert_array_equal(maps, expected[name])
+
+
 @pytest.fixture
 def idle_model(model, monkeypatch):
     """A model that must not run."""

@@ -514,6 +514,11 @@ def test_a_dataset_that_is_not_batched_is_refused(source, data):
         kerasft.fine_tune(source, data, as_tf(*data), selection=SELECTION)
 
 
+def test_a_list_of_images_and_labels_is_refused_by_its_name(source, data):
+    with pytest.raises(TypeError, match=r"^Expected train as a tuple .* Received: a list\.$"):
+        kerasft.fine_tune(source, list(data), data, selection=SELECTION)
+
+
 def test_a_generator_is_refused_since_a_second_epoch_needs_it_again(source, data):
     batches = (part for part in [data])
     with pytest.raises(TypeError, match=r"^Expected train as data that can be read more than once"):

@@ -147,7 +147,10 @@ def compare(
     notes += notes_on_runs(runs)
     seed_means = by_seed(runs)
     table = leaderboard(seed_means)
-    best, recommendation = recommend(seed_means, table)
+    clean_labels = next(iter(compared.values())).clean_test_labels
+    best, recommendation = recommend(
+        seed_means, table, clean_images=0 if clean_labels is None else len(clean_labels)
+    )
     return Comparison(
         runs,
         table,

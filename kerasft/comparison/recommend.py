@@ -11,7 +11,7 @@ _COSTS = {
 }
 
 
-def recommend(seeds, leaderboard):
+def recommend(seeds, leaderboard, clean_images):
     """Choose a method by its accuracy on validation images, and say why.
 
     The rule is that of one standard error (Breiman et al., Classification and
@@ -25,6 +25,7 @@ def recommend(seeds, leaderboard):
     Args:
         seeds: DataFrame of `by_seed`.
         leaderboard: DataFrame of `leaderboard`.
+        clean_images: Number of clean images tested on: of a few, all may be right.
 
     Returns:
         `(method, sentences)`; the method is `None` where there is none.
@@ -39,7 +40,7 @@ def recommend(seeds, leaderboard):
     top = min(table.index, key=lambda name: (-means[name], *table.loc[name, costs]))
     alike = [name for name in table.index if _is_alike(accuracy[top] - accuracy[name])]
     best = min(alike, key=lambda name: (*table.loc[name, costs], -means[name]))
-    return best, f"{_choice(best, top, table, means)} {_gain(best, table)}"
+    return best, f"{_choice(best, top, table, means)} {_gain(best, table, clean_images)}"
 
 
 def _is_alike(differences):
@@ -66,7 +67,7 @@ def _choice(best, top, table, means):
     )
 
 
-def _gain(best, table):
+def _gain(best, table, clean_images):
     row = table.loc[best]
     before = table.loc[UNCHANGED] if UNCHANGED in table.index and best != UNCHANGED else None
 
@@ -76,5 +77,6 @@ def _gain(best, table):
 
     clean = ""
     if not math.isnan(row.clean_accuracy):
-        clean = f" and {measured('clean_accuracy')} on clean ones"
+        number = f"{clean_images:,} clean {'one' if clean_images == 1 else 'ones'}"
+        clean = f" and {measured('clean_accuracy')} on {number}"
     return f"On test images it reaches {measured('distorted_accuracy')} on distorted{clean}."

@@ -84,6 +84,7 @@ class AdditiveWhiteGaussianNoise(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         validate_sigma(self.sigma)
 
     def __call__(self, images, first_index=0):

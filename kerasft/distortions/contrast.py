@@ -68,6 +68,7 @@ class Contrast(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         _validate_factor(self.factor)
 
     @property

@@ -1,6 +1,8 @@
 import dataclasses
 from typing import ClassVar
 
+from kerasft.distortions.pixels import validate_count, validate_range
+
 
 @dataclasses.dataclass(frozen=True)
 class Distortion:
@@ -15,6 +17,13 @@ class Distortion:
 
     kind: ClassVar[str]
     whole: ClassVar[bool] = False
+
+    def __post_init__(self):
+        # Here and not by the first batch, which may come after much work.
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        validate_range(values["value_range"])
+        if "seed" in values:
+            validate_count(values["seed"], "seed")
 
     @property
     def short_form(self):

@@ -65,6 +65,7 @@ class GaussianBlur(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         validate_sigma(self.sigma)
 
     def __call__(self, images):

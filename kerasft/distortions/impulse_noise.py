@@ -74,6 +74,7 @@ class ImpulseNoise(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         _validate_amount(self.amount)
 
     def __call__(self, images, first_index=0):

@@ -93,6 +93,7 @@ class JpegCompression(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         _validate_quality(self.quality)
 
     @property

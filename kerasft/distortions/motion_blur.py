@@ -121,6 +121,7 @@ class MotionBlur(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         _validate_line(self.length, self.angle)
 
     def __call__(self, images, first_index=0):

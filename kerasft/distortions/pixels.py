@@ -49,7 +49,7 @@ def validate_images(images, value_range):
             or infinity.
     """
     images = np.asarray(images)
-    low, high = _limits(value_range)
+    low, high = validate_range(value_range)
     if images.ndim != 4 or images.dtype.kind not in "uif":
         raise ValueError(
             "Expected images as numbers of shape (images, height, width, channels). "
@@ -83,7 +83,15 @@ def validate_images(images, value_range):
     return images
 
 
-def _limits(value_range):
+def validate_range(value_range):
+    """The limits of a range of pixels, refused unless they are two numbers in order.
+
+    Args:
+        value_range: Lowest and highest value of a pixel.
+
+    Raises:
+        ValueError: Not two numbers, or the first not below the second.
+    """
     try:
         low, high = value_range
     except (TypeError, ValueError):
@@ -111,12 +119,23 @@ def random_generators(count, seed, first_index):
     Raises:
         ValueError: `seed` or `first_index` not a whole number of at least 0.
     """
-    for name, number in (("seed", seed), ("first_index", first_index)):
-        if not is_whole(number) or number < 0:
-            raise ValueError(
-                f"Expected {name} as a whole number of at least 0. Received: {number!r}."
-            )
+    validate_count(seed, "seed")
+    validate_count(first_index, "first_index")
     return (np.random.default_rng([seed, first_index + place]) for place in range(count))
+
+
+def validate_count(number, name):
+    """Refuse what is no whole number of at least 0.
+
+    Args:
+        number: The number.
+        name: What it is, for the error.
+
+    Raises:
+        ValueError: Such a number.
+    """
+    if not is_whole(number) or number < 0:
+        raise ValueError(f"Expected {name} as a whole number of at least 0. Received: {number!r}.")
 
 
 def as_floats(images):

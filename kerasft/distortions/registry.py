@@ -7,6 +7,7 @@ from kerasft.distortions.gaussian_blur import GaussianBlur
 from kerasft.distortions.impulse_noise import ImpulseNoise
 from kerasft.distortions.jpeg_compression import JpegCompression
 from kerasft.distortions.motion_blur import MotionBlur
+from kerasft.distortions.pixels import validate_count
 from kerasft.distortions.shot_noise import ShotNoise
 
 # In the order in which figures show them.
@@ -52,7 +53,7 @@ def parse_distortion(text, seed=0):
 
     Raises:
         ValueError: No text, an unknown name or level, a number out of the distortion's
-            range.
+            range, a seed that is no whole number of at least 0.
 
     Example:
 
@@ -76,6 +77,7 @@ def parse_distortion(text, seed=0):
             raise _unknown(text) from None
     if distortion.whole and float(number).is_integer():
         number = int(number)
+    validate_count(seed, "seed")
     seeded = any(field.name == "seed" for field in dataclasses.fields(distortion))
     try:
         return distortion(number, seed=seed) if seeded else distortion(number)

@@ -85,6 +85,7 @@ class ShotNoise(Distortion):
     value_range: tuple[float, float] = (0, 255)
 
     def __post_init__(self):
+        super().__post_init__()
         _validate_photons(self.photons)
 
     @property

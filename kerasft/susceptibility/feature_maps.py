@@ -115,9 +115,12 @@ def _prefix(model, layers):
         )
     ]
     try:
-        # A Sequential model has no `input` while no other model calls it.
-        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        prefix = keras.Model(inputs, [layer.output for layer in holders])
+        if isinstance(model, keras.Sequential):
+            # It has no `input` while no other model calls it. One read from a file calls its
+            # layers anew at each that it adds, so those before the last have other outputs.
+            prefix = keras.Model(model.inputs[0], holders[-1].output)
+        else:
+            prefix = keras.Model(model.input, [layer.output for layer in holders])
         with warnings.catch_warnings():
             # Meant for files.
             warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")

@@ -38,11 +38,20 @@ class LayerRanking:
     confidence: float | None = None
     criterion: str | None = None
 
+    def __post_init__(self):
+        if not np.isfinite(self.mean_distance).all():
+            raise ValueError("Expected finite distances. Received: NaN or infinity.")
+
     @classmethod
     def from_votes(cls, borda_counts, mean_distance, pairs, distances=None, confidence=None):
         """Order filters by points; ties by mean distance, then by index."""
         counts = np.asarray(borda_counts, "int64")
         mean = np.asarray(mean_distance, "float64")
+        if counts.shape != mean.shape:
+            raise ValueError(
+                "Expected a count and a mean distance of each filter. Received: shapes "
+                f"{counts.shape} and {mean.shape}."
+            )
         order = np.lexsort((np.arange(len(counts)), -mean, -counts))
         return cls(order.astype("int64"), counts, mean, int(pairs), distances, confidence)
 

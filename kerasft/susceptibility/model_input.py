@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from kerasft.built_model import validate_built
 from kerasft.layer_lookup import named_layers
 from kerasft.whole_number import is_whole
 
@@ -11,18 +12,17 @@ _CHANNELS = (1, 3, 4)
 
 
 def validate_model(model, batch_size):
-    """Refuse what is not a Keras model, and batch sizes that are none.
+    """Refuse what is not a built Keras model, and batch sizes that are none.
 
     Args:
-        model: A `keras.Model`.
+        model: A built `keras.Model`; another would be given random weights by its first images.
         batch_size: Images that are run together, at least 1.
 
     Raises:
         TypeError: Not a `keras.Model`.
-        ValueError: Not a whole number of at least 1.
+        ValueError: Not built; not a whole number of at least 1.
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a keras.Model. Received: {type(model).__name__}.")
+    validate_built(model)
     if not is_whole(batch_size) or batch_size < 1:
         raise ValueError(
             f"Expected batch_size as a whole number of at least 1. Received: {batch_size!r}."

@@ -30,6 +30,10 @@ class FilterRanking(Mapping):
     Args:
         layers: Mapping from layer name to `LayerRanking`, at least one.
 
+    Raises:
+        TypeError: Another value in the mapping.
+        ValueError: No layer.
+
     Example:
 
     >>> import kerasft
@@ -44,6 +48,9 @@ class FilterRanking(Mapping):
         if not layers:
             raise ValueError("Expected a ranking of at least one layer. Received: none.")
         self._layers = dict(layers)
+        for name, layer in self._layers.items():
+            if not isinstance(layer, LayerRanking):
+                raise TypeError(f"Expected a LayerRanking of layer {name!r}. Received: {layer!r}.")
 
     def __getitem__(self, name):
         return self._layers[name]
@@ -83,10 +90,7 @@ class FilterRanking(Mapping):
             ValueError: A value out of range, more than one of the three, an
                 unknown `which`, a threshold that no filter exceeds.
         """
-        if which not in ("most", "least", "random", "all"):
-            raise ValueError(
-                f"Expected which as 'most', 'least', 'random' or 'all'. Received: {which!r}."
-            )
+        validate_which(which)
         if sum(value is not None for value in (fraction, count, threshold)) > 1:
             raise ValueError(
                 "Expected one of fraction, count and threshold. Received: "
@@ -263,9 +267,36 @@ def _selection_size(layer, fraction, count, threshold):
         if not is_whole(count) or not 1 <= count <= filters:
             raise ValueError(f"Expected a count from 1 to {filters}. Received: {count!r}.")
         return int(count)
+    validate_fraction(fraction)
+    return fraction_size(filters, fraction)
+
+
+def validate_which(which):
+    """Refuse a choice of filters that is none.
+
+    Args:
+        which: As in `FilterRanking.select`.
+
+    Raises:
+        ValueError: Such a choice.
+    """
+    if which not in ("most", "least", "random", "all"):
+        raise ValueError(
+            f"Expected which as 'most', 'least', 'random' or 'all'. Received: {which!r}."
+        )
+
+
+def validate_fraction(fraction):
+    """Refuse what is no share of a layer's filters.
+
+    Args:
+        fraction: Over 0 and at most 1.
+
+    Raises:
+        ValueError: Another.
+    """
     if not is_real(fraction) or not 0 < fraction <= 1:
         raise ValueError(f"Expected a fraction over 0 and at most 1. Received: {fraction!r}.")
-    return fraction_size(filters, fraction)
 
 
 def fraction_size(filters, fraction=FRACTION):

@@ -18,7 +18,7 @@ COSTS = {
 }
 
 
-def _recommend(validation, test=None):
+def _recommend(validation, test=None, clean_images=2000):
     """Recommend from validation accuracies by method, a list of one for each seed."""
     rows = [
         {
@@ -33,7 +33,7 @@ def _recommend(validation, test=None):
         for seed, value in enumerate(values)
     ]  # fmt: skip
     seeds = by_seed(pd.DataFrame(rows))
-    return recommend(seeds, leaderboard(seeds))
+    return recommend(seeds, leaderboard(seeds), clean_images)
 
 
 def _one_standard_error(validation):
@@ -55,7 +55,7 @@ def test_the_highest_is_recommended_where_it_is_clearly_so():
     assert best == "heavy"
     assert text.startswith("Use “heavy”: its accuracy on distorted validation images, 81.0%, is")
     assert "the highest" in text
-    assert "81.0% (41.0% before) on distorted and 90.0% (90.0% before) on clean ones" in text
+    assert "81.0% (41.0% before) on distorted and 90.0% (90.0% before) on 2,000 clean ones." in text
 
 
 def test_of_those_within_one_standard_error_the_cheapest_is_recommended():
@@ -108,6 +108,11 @@ def test_test_images_have_no_say():
     assert "10.0% (90.0% before) on distorted" in text
 
 
+def test_a_few_clean_images_are_counted_beside_their_accuracy():
+    for number, text in ((3, "3 clean ones"), (1, "1 clean one")):
+        assert f"90.0% on {text}." in _recommend({"heavy": [0.5, 0.5]}, clean_images=number)[1]
+
+
 def test_other_test_labels_change_no_choice(compare, sets):
     pixels, _ = sets["distorted_test"]
     # By the test images, leaving the model as it is would be best.
@@ -119,10 +124,11 @@ def test_other_test_labels_change_no_choice(compare, sets):
     assert comparison.best == "turn"
 
 
-def test_the_best_is_recommended_from_real_runs(compare):
+def test_the_best_is_recommended_from_real_runs(compare, sets):
     comparison = compare(fake("nothing"), fake("turn", TURN, trained=9, needs_labels=True))
     assert comparison.best == "turn"
     assert "“turn”" in comparison.recommendation
+    assert comparison.recommendation.endswith(f"on {len(sets['clean_test'][1]):,} clean ones.")
     mild = {
         "distorted": fake_methods.images(60, 0.2),
         "distorted_test": fake_methods.images(50, 0.2, seed=1),

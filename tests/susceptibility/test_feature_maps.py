@@ -68,6 +68,25 @@ def test_layers_behind_the_last_one_asked_for_do_not_run(build, monkeypatch):
     assert Counted.calls > 0
 
 
+def test_sequential_model_from_a_file_calls_each_layer_once(tmp_path):
+    # Keras calls all layers of a model that it reads anew at each layer that it adds.
+    model = sequential()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(
+        tmp_path / "model.keras", custom_objects={"Counted": Counted}, compile=False
+    )
+    chains = {name: [loaded.get_layer(name)] for name in ("early", "late")}
+    maps_of = FeatureMaps(loaded, chains)
+    maps_of.run_eagerly = True
+    before = Counted.calls
+    calls = maps_of.compute_calls(IMAGES)
+    assert Counted.calls == before + 1
+    expected = FeatureMaps(model, {name: [model.get_layer(name)] for name in chains})
+    for name, (maps,) in expected.compute_calls(IMAGES).items():
+        assert len(calls[name]) == 1
+        np.testing.assert_array_equal(calls[name][0], maps)
+
+
 def test_layer_called_twice_gives_the_maps_of_both_calls():
     inputs = keras.Input((8, 8, 3))
     shared = keras.layers.Conv2D(4, 3, name="shared")

@@ -179,6 +179,27 @@ def test_what_is_not_a_model_is_refused():
         kerasft.rank_filters("model.keras", images(), images())
 
 
+def _rank_by_pairs(model):
+    return kerasft.rank_filters(model, images(), images())
+
+
+def _rank_by_exemplars(model):
+    return kerasft.rank_filters_from_exemplars(model, images(), images())
+
+
+def _rank_by_criterion(model):
+    return kerasft.rank_filters_by("kernel_norm", model, kerasft.RankingData())
+
+
+@pytest.mark.parametrize("rank", [_rank_by_pairs, _rank_by_exemplars, _rank_by_criterion])
+def test_models_that_are_not_built_are_refused_and_stay_so(rank):
+    # Its first images would give it random weights, and those a ranking.
+    model = keras.Sequential([keras.layers.Conv2D(4, 3, name="conv")], name="loose")
+    with pytest.raises(ValueError, match=r"^Expected a built model\. Received: 'loose'"):
+        rank(model)
+    assert not model.built
+
+
 def test_model_without_convolutions_is_refused():
     dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="dense")
     with pytest.raises(ValueError, match=r"^Expected a model with Conv2D .* Received: 'dense'"):

@@ -21,6 +21,22 @@ def ranking():
     return FilterRanking({"conv1": layer(), "conv2": layer(range(3, 11))})
 
 
+def test_what_is_no_ranking_of_a_layer_is_refused():
+    with pytest.raises(TypeError, match=r"^Expected a LayerRanking of layer 'a'\. Received: 3"):
+        FilterRanking({"a": 3})
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_distances_that_no_file_can_hold_are_refused(bad):
+    with pytest.raises(ValueError, match=r"^Expected finite distances\. Received: NaN or infinity"):
+        layer(distances=[bad, 1, 1, 1, 1])
+
+
+def test_counts_of_other_filters_than_the_distances_are_refused():
+    with pytest.raises(ValueError, match=r"^Expected a count and .* shapes \(2,\) and \(1,\)\.$"):
+        LayerRanking.from_votes([1, 2], [0.1], pairs=1)
+
+
 @pytest.mark.parametrize(
     ("points", "distances", "order"),
     [
