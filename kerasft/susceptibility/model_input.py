@@ -23,6 +23,18 @@ def validate_model(model, batch_size):
         ValueError: Not built; not a whole number of at least 1.
     """
     validate_built(model)
+    validate_batch_size(batch_size)
+
+
+def validate_batch_size(batch_size):
+    """Refuse batch sizes that are none.
+
+    Args:
+        batch_size: Images that are run together, at least 1.
+
+    Raises:
+        ValueError: Not a whole number of at least 1.
+    """
     if not is_whole(batch_size) or batch_size < 1:
         raise ValueError(
             f"Expected batch_size as a whole number of at least 1. Received: {batch_size!r}."

@@ -10,7 +10,11 @@ from kerasft.progress import track
 from kerasft.susceptibility.activation import following_layers
 from kerasft.susceptibility.feature_distances import FeatureDistances
 from kerasft.susceptibility.feature_maps import FeatureMaps
-from kerasft.susceptibility.model_input import validate_model, validate_model_input
+from kerasft.susceptibility.model_input import (
+    validate_batch_size,
+    validate_model,
+    validate_model_input,
+)
 from kerasft.susceptibility.pairs import count_batches, count_pairs, random_order, stream_pairs
 from kerasft.susceptibility.settled import SettlingTally, validate_confidence
 from kerasft.susceptibility.tally import Tally
@@ -105,6 +109,7 @@ def rank_filters(
         Bianchi et al., arXiv 1904.03949, Section 3.2 and Algorithm 1;
         `confidence` is ours.
     """
+    validate_model(model, batch_size)
     ranker = Ranker(model, layers, batch_size, after_activation, method, keep_distances, confidence)
     return ranker.rank(clean, distorted)
 
@@ -154,7 +159,8 @@ def convolution_chains(model, layers=None, after_activation=False):
 class Ranker:
     """Ranks the filters of one model, any number of times.
 
-    Keeps the compiled function between calls; arguments as `rank_filters`.
+    Keeps the compiled function between calls; arguments as `rank_filters`. A model that
+    is not built yet is built by its first images, as `fit` does where a callback ranks.
     """
 
     def __init__(
@@ -167,7 +173,7 @@ class Ranker:
         keep_distances=False,
         confidence=None,
     ):
-        validate_model(model, batch_size)
+        validate_batch_size(batch_size)
         validate_method(method)
         validate_confidence(confidence)
         self.model = model

@@ -35,6 +35,31 @@ def test_fit_ranks_before_training_and_after_each_epoch(trainable, clean, distor
         assert len(set(logged)) == 3
 
 
+class Wired(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(3, 3, name="first")
+        self.head = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+
+    def call(self, inputs):
+        return self.head(self.conv(inputs))
+
+
+def loose():
+    parts = [keras.layers.Conv2D(3, 3, name="first"), keras.layers.Flatten()]
+    return keras.Sequential([*parts, keras.layers.Dense(2, "softmax")])
+
+
+@pytest.mark.parametrize("build", [loose, Wired])
+def test_models_that_only_fit_builds_are_ranked_from_the_first(build, clean, distorted, labels):
+    model = build()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    analyzer = SusceptibilityAnalyzer(clean, distorted)
+    history = model.fit(clean, labels, epochs=2, verbose=0, callbacks=[analyzer]).history
+    assert len(analyzer.rankings) == 3
+    assert sorted(history) == ["emd_first", "loss"]
+
+
 def test_validation_in_fit_is_not_ranked(trainable, clean, distorted, labels):
     analyzer = SusceptibilityAnalyzer(clean, distorted, layers=["first"])
     history = trainable.fit(
