@@ -133,9 +133,9 @@ def fine_tune(
             optimizer or one that has trained something, or what
             `make_partially_trainable` refuses. Also a `monitor` that is
             known not to be logged, and a training that diverged to NaN.
-        TypeError: No data, data that can be read only once, a monitor that is
-            no name, `trainable` that is no list of names, or callbacks that
-            are none.
+        TypeError: No data, data in a list or that can be read only once, a
+            monitor that is no name, `trainable` that is no list of names, or
+            callbacks that are none.
 
     Example:
 

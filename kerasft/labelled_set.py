@@ -25,7 +25,7 @@ def read_labelled_set(data, name, model):
         ValueError: No images, NaN or infinity, images that do not fit the
             model, labels or weights that are no numbers or not as many, or a
             dataset without batches or without an end.
-        TypeError: No data, or data that can be read only once.
+        TypeError: No data, images and labels in a list, or data that can be read only once.
     """
     if isinstance(data, tuple):
         if len(data) not in (2, 3):

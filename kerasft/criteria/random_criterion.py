@@ -4,6 +4,7 @@ import numpy as np
 
 from kerasft.criteria.filters import count_filters
 from kerasft.layer_lookup import find_convolution, named_layers, short_name
+from kerasft.whole_number import validate_count
 
 
 def random_criterion(seed):
@@ -20,9 +21,7 @@ def random_criterion(seed):
     Raises:
         ValueError: A seed out of range.
     """
-    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if not whole or seed < 0:
-        raise ValueError(f"Expected seed as a whole number of at least 0. Received: {seed!r}.")
+    validate_count(seed, "seed")
 
     def random(model, data, layer):
         layers = named_layers(model)

@@ -1,7 +1,8 @@
 import dataclasses
 from typing import ClassVar
 
-from kerasft.distortions.pixels import validate_count, validate_range
+from kerasft.distortions.pixels import validate_range
+from kerasft.whole_number import validate_count
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import contextvars
 import numpy as np
 
 from kerasft.real_number import is_real
-from kerasft.whole_number import is_whole
+from kerasft.whole_number import validate_count
 
 # What float images may exceed their range by: rounding, not another range.
 _TOLERANCE = 1e-6
@@ -122,20 +122,6 @@ def random_generators(count, seed, first_index):
     validate_count(seed, "seed")
     validate_count(first_index, "first_index")
     return (np.random.default_rng([seed, first_index + place]) for place in range(count))
-
-
-def validate_count(number, name):
-    """Refuse what is no whole number of at least 0.
-
-    Args:
-        number: The number.
-        name: What it is, for the error.
-
-    Raises:
-        ValueError: Such a number.
-    """
-    if not is_whole(number) or number < 0:
-        raise ValueError(f"Expected {name} as a whole number of at least 0. Received: {number!r}.")
 
 
 def as_floats(images):

@@ -7,8 +7,8 @@ from kerasft.distortions.gaussian_blur import GaussianBlur
 from kerasft.distortions.impulse_noise import ImpulseNoise
 from kerasft.distortions.jpeg_compression import JpegCompression
 from kerasft.distortions.motion_blur import MotionBlur
-from kerasft.distortions.pixels import validate_count
 from kerasft.distortions.shot_noise import ShotNoise
+from kerasft.whole_number import validate_count
 
 # In the order in which figures show them.
 DISTORTIONS: dict[str, Any] = {

@@ -28,6 +28,9 @@ class LayerRanking:
             not asked for.
         criterion: Name of the criterion that `rank_filters_by` ranked by;
             `None` for earth mover's distances.
+
+    Raises:
+        ValueError: NaN or infinity in `mean_distance`.
     """
 
     order: np.ndarray

@@ -87,11 +87,12 @@ def rank_filters(
 
     Raises:
         TypeError: `model` is not a `keras.Model`, `layers` no list of names.
-        ValueError: Different numbers or shapes of clean and distorted images,
-            no images, NaN or infinity in images or feature maps, different
-            value ranges, channels that do not fit the model, a distortion of
-            the package for images with channels first, a layer that is
-            unknown or not a convolution, `confidence` out of range. With
+        ValueError: A model that is not built, different numbers or shapes of
+            clean and distorted images, no images, NaN or infinity in images
+            or feature maps, different value ranges, channels that do not fit
+            the model, a distortion of the package for images with channels
+            first, a layer that is unknown or not a convolution, `confidence`
+            out of range. With
             `after_activation` a model whose wiring is not known, or a layer
             that is called several times and followed by different ones.
 

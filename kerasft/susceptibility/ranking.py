@@ -11,7 +11,7 @@ import pandas as pd
 from kerasft.files import write_whole
 from kerasft.real_number import is_real
 from kerasft.susceptibility.layer_ranking import LayerRanking
-from kerasft.whole_number import is_whole
+from kerasft.whole_number import is_whole, validate_count
 
 _FORMAT = "kerasft ranking 1"
 
@@ -96,8 +96,7 @@ class FilterRanking(Mapping):
                 "Expected one of fraction, count and threshold. Received: "
                 f"fraction={fraction}, count={count}, threshold={threshold}."
             )
-        if not is_whole(seed) or seed < 0:
-            raise ValueError(f"Expected seed as a whole number of at least 0. Received: {seed!r}.")
+        validate_count(seed, "seed")
         if fraction is None and count is None and threshold is None:
             fraction = FRACTION
         selection = {}
