@@ -92,9 +92,9 @@ def rank_filters(
             or feature maps, different value ranges, channels that do not fit
             the model, a distortion of the package for images with channels
             first, a layer that is unknown or not a convolution, `confidence`
-            out of range. With
-            `after_activation` a model whose wiring is not known, or a layer
-            that is called several times and followed by different ones.
+            out of range. With `after_activation` a model whose wiring is not
+            known, or a layer that is called several times and followed by
+            different ones.
 
     Example:
 
